@@ -1,0 +1,46 @@
+"""pxm2mesh: from X-ray tomography of battery electrodes to certified meshes and simulations.
+
+Everything public is reached from here; what is heavy is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pxm2mesh.errors import Pxm2meshError as Pxm2meshError
+    from pxm2mesh.phases import Phase as Phase
+    from pxm2mesh.phases import PhaseTable as PhaseTable
+    from pxm2mesh.quantities import Quantities as Quantities
+    from pxm2mesh.quantities import Quantity as Quantity
+    from pxm2mesh.surface import InterfaceSurface as InterfaceSurface
+    from pxm2mesh.tetmesh import TetMesh as TetMesh
+    from pxm2mesh.volume import GreyVolume as GreyVolume
+    from pxm2mesh.volume import LabelVolume as LabelVolume
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Pxm2meshError": "errors",
+    "Phase": "phases",
+    "PhaseTable": "phases",
+    "Quantities": "quantities",
+    "Quantity": "quantities",
+    "InterfaceSurface": "surface",
+    "TetMesh": "tetmesh",
+    "GreyVolume": "volume",
+    "LabelVolume": "volume",
+}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"pxm2mesh.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'pxm2mesh' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,58 @@
+"""Files that are whole or absent: written beside, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pxm2mesh.errors import DataError
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside ``path`` (same suffix) that takes its place when the block ends well.
+
+    Args:
+        path: The final file or folder. Missing parent folders are made.
+
+    Yields:
+        Where to write. Whatever is there at an error is removed.
+
+    Raises:
+        DataError: The place is not writable or the disk is full.
+    """
+    final = Path(path)
+    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        if final.is_dir() and part.is_dir():
+            shutil.rmtree(final)
+        os.replace(part, final)
+    except OSError as error:
+        raise _disk_error(final, error) from error
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _disk_error(path: Path, error: OSError) -> DataError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(f"no space left on the disk while writing {path};", hint="free some or write elsewhere.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return DataError(f"not allowed to write {path};", hint="choose another folder or change its permissions.")
+    return DataError(f"cannot write {path}: {error.strerror or error}")
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write ``content`` as JSON (UTF-8, two-space indent, keys in the given order), whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

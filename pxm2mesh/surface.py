@@ -1,0 +1,148 @@
+"""The interfaces of a sample as one conforming triangle complex."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pxm2mesh.errors import DataError, GeometryError
+from pxm2mesh.phases import PhaseTable
+from pxm2mesh.regions import OUTSIDE
+
+BOX_FACES = ("x-", "x+", "y-", "y+", "z-", "z+")
+
+
+def frozen(array: Any, dtype: Any, shape: tuple[int | None, ...], what: str) -> npt.NDArray[Any]:
+    """``array`` as a read-only C-contiguous array of ``dtype``; `DataError` unless the shape fits (None: any)."""
+    result = np.ascontiguousarray(array, dtype=dtype)
+    fits = result.ndim == len(shape) and all(w in (None, g) for w, g in zip(shape, result.shape, strict=True))
+    if not fits:
+        wanted = tuple("n" if s is None else s for s in shape)
+        raise DataError(f"{what} must have shape {wanted}, got {result.shape}.")
+    if result is array:
+        result = result.view()
+    result.flags.writeable = False
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class InterfaceSurface:
+    """All interfaces and the box faces; every region is closed.
+
+    Attributes:
+        points: (n, 3) float64, µm.
+        triangles: (m, 3) int32 into ``points``; the normal points from ``sides[:, 0]`` to ``sides[:, 1]``.
+        sides: (m, 2) int32 region behind and in front; 0 is outside of the box.
+        region_phase: (r + 1,) int32 label of each region; ``[0]`` is `OUTSIDE`.
+        region_volume: (r + 1,) float64, µm³: what each region had in the voxels; ``[0]`` is 0.
+        phases: The phase table.
+        lower: (3,) µm, lower corner of the box.
+        upper: (3,) µm, upper corner of the box.
+    """
+
+    points: npt.NDArray[np.float64]
+    triangles: npt.NDArray[np.int32]
+    sides: npt.NDArray[np.int32]
+    region_phase: npt.NDArray[np.int32]
+    region_volume: npt.NDArray[np.float64]
+    phases: PhaseTable
+    lower: npt.NDArray[np.float64]
+    upper: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        count = len(self.region_phase)
+        set_ = object.__setattr__
+        set_(self, "points", frozen(self.points, np.float64, (None, 3), "points"))
+        set_(self, "triangles", frozen(self.triangles, np.int32, (None, 3), "triangles"))
+        set_(self, "sides", frozen(self.sides, np.int32, (len(self.triangles), 2), "sides"))
+        set_(self, "region_phase", frozen(self.region_phase, np.int32, (None,), "region_phase"))
+        set_(self, "region_volume", frozen(self.region_volume, np.float64, (count,), "region_volume"))
+        set_(self, "lower", frozen(self.lower, np.float64, (3,), "lower"))
+        set_(self, "upper", frozen(self.upper, np.float64, (3,), "upper"))
+        if count == 0 or self.region_phase[0] != OUTSIDE:
+            raise DataError(f"region_phase[0] must be {OUTSIDE} (the outside).")
+        if len(self.sides) and (self.sides.min() < 0 or self.sides.max() >= count):
+            raise DataError(f"sides name region {int(self.sides.max())}, but there are {count - 1} regions.")
+        if np.any(self.sides[:, 0] == self.sides[:, 1]):
+            bad = int(np.argmax(self.sides[:, 0] == self.sides[:, 1]))
+            raise GeometryError(f"triangle {bad} has region {self.sides[bad, 0]} on both sides.")
+
+    def region_volumes(self) -> npt.NDArray[np.float64]:
+        """(r + 1,) µm³ enclosed by each region's triangles (divergence theorem); ``[0]`` is minus the box."""
+        p = self.points[self.triangles] - self.lower
+        signed = np.einsum("ij,ij->i", p[:, 0], np.cross(p[:, 1], p[:, 2])) / 6
+        count = len(self.region_phase)
+        return np.bincount(self.sides[:, 0], signed, count) - np.bincount(self.sides[:, 1], signed, count)
+
+    def phase_volumes(self) -> Mapping[str, float]:
+        """µm³ per phase name."""
+        return _by_phase(self.region_volumes(), self.region_phase, self.phases)
+
+    def triangle_areas(self) -> npt.NDArray[np.float64]:
+        """(m,) µm²."""
+        p = self.points[self.triangles]
+        return np.asarray(np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1) / 2)
+
+    def pair_areas(self) -> Mapping[str, float]:
+        """µm² per interface name; box faces are left out."""
+        return areas_by_pair(self.triangle_areas(), self.region_phase[self.sides], self.phases)
+
+    def open_edges(self) -> int:
+        """Edges at which some region is not closed; 0 for a valid surface."""
+        return open_edge_count(self.triangles, self.sides)
+
+    def __repr__(self) -> str:
+        areas = ", ".join(f"{pair} {area:.4g} µm²" for pair, area in self.pair_areas().items())
+        return (
+            f"InterfaceSurface({len(self.points):,} points, {len(self.triangles):,} triangles, "
+            f"{len(self.region_phase) - 1:,} regions; {areas})"
+        )
+
+
+def _by_phase(
+    per_region: npt.NDArray[np.float64], region_phase: npt.NDArray[np.int32], phases: PhaseTable
+) -> dict[str, float]:
+    return {p.name: float(per_region[region_phase == p.label].sum()) for p in phases}
+
+
+def areas_by_pair(
+    areas: npt.NDArray[np.float64], labels: npt.NDArray[np.int32], phases: PhaseTable
+) -> dict[str, float]:
+    """Sum areas by the names of the two phases.
+
+    Args:
+        areas: (m,) µm².
+        labels: (m, 2) phase labels of the two sides; `OUTSIDE` and equal labels are left out.
+        phases: The phase table.
+
+    Returns:
+        µm² per ``"A | B"``, ordered by label.
+    """
+    low, high = labels.min(axis=1), labels.max(axis=1)
+    inside = (low != OUTSIDE) & (low != high)
+    keys, index = np.unique(np.stack([low[inside], high[inside]], axis=1), axis=0, return_inverse=True)
+    sums = np.bincount(index.ravel(), areas[inside], len(keys))
+    return {phases.pair_name(a, b): float(s) for (a, b), s in zip(keys, sums, strict=True)}
+
+
+def open_edge_count(triangles: npt.NDArray[np.int32], sides: npt.NDArray[np.int32]) -> int:
+    """Directed edges that do not cancel around some region: 0 where every region's boundary is closed."""
+    if len(triangles) == 0:
+        return 0
+    n = np.int64(triangles.max()) + 1
+    rows = []
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        i, j = triangles[:, a].astype(np.int64), triangles[:, b].astype(np.int64)
+        key, sign = np.minimum(i, j) * n + np.maximum(i, j), np.where(i < j, 1, -1)
+        rows += [(key, sides[:, 0], sign), (key, sides[:, 1], -sign)]
+    key = np.concatenate([r[0] for r in rows])
+    region = np.concatenate([r[1] for r in rows])
+    sign = np.concatenate([r[2] for r in rows])
+    order = np.lexsort((region, key))
+    key, region, sign = key[order], region[order], sign[order]
+    starts = np.flatnonzero(np.concatenate([[True], (key[1:] != key[:-1]) | (region[1:] != region[:-1])]))
+    return int(np.count_nonzero(np.add.reduceat(sign, starts)))

@@ -1,0 +1,250 @@
+"""Volumes on a voxel lattice: grey values and labels.
+
+Arrays are indexed (x, y, z); voxel (i, j, k) fills ``origin + [i, i+1) × spacing`` and so on, in µm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pxm2mesh.errors import DataError, UsageError
+from pxm2mesh.phases import Phase, PhaseTable
+from pxm2mesh.units import parse_quantity
+
+SpacingLike = str | Sequence[float] | Sequence[str] | npt.NDArray[np.float64]
+
+
+def parse_spacing(spacing: SpacingLike, *, where: str = "spacing") -> npt.NDArray[np.float64]:
+    """Voxel edge lengths.
+
+    Args:
+        spacing: ``"0.4 um"``, ``"0.4 um, 0.4 um, 1 um"``, ``"0.4, 0.4, 1 um"``, or three numbers in µm.
+        where: For the message.
+
+    Returns:
+        (3,) µm, read-only.
+
+    Raises:
+        UsageError: Not one or three positive lengths.
+        UnitError: Text without a unit of length.
+    """
+    if isinstance(spacing, str):
+        parts = [p.strip() for p in spacing.split(",")]
+        unit = parts[-1].lstrip("+-.0123456789eE ")
+        values = [parse_quantity(p if any(c.isalpha() for c in p.lstrip("+-.0123456789eE")) else f"{p} {unit}",
+                                 "length", where=where) for p in parts]  # fmt: skip
+    else:
+        values = [parse_quantity(s, "length", where=where) if isinstance(s, str) else float(s) for s in spacing]
+    if len(values) == 1:
+        values = values * 3
+    array = np.array(values, dtype=np.float64)
+    if array.shape != (3,) or not np.all(np.isfinite(array)) or np.any(array <= 0):
+        raise UsageError(f"{where}: {spacing!r} is not one or three positive lengths;", hint='write "0.4 um".')
+    array.flags.writeable = False
+    return array
+
+
+def _vector(values: Any, what: str) -> npt.NDArray[np.float64]:
+    array = np.array(values, dtype=np.float64)
+    if array.shape != (3,) or not np.all(np.isfinite(array)):
+        raise DataError(f"{what} must be 3 finite numbers, got {values!r}.")
+    array.flags.writeable = False
+    return array
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _check_3d(array: npt.NDArray[Any], what: str) -> None:
+    if array.ndim != 3 or 0 in array.shape:
+        raise DataError(f"{what} must be a 3-D array (x, y, z) with no empty axis, got shape {array.shape}.")
+
+
+@dataclass(frozen=True, eq=False)
+class GreyVolume:
+    """A scan: one grey value per voxel.
+
+    Attributes:
+        values: (nx, ny, nz), any real dtype; read-only.
+        spacing: (3,) µm; anything `parse_spacing` takes.
+        origin: (3,) µm.
+    """
+
+    values: npt.NDArray[Any]
+    spacing: npt.NDArray[np.float64]
+    origin: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        _check_3d(values, "grey values")
+        if values.dtype.kind not in "uif":
+            raise DataError(f"grey values have type {values.dtype};", hint="convert them to integers or floats.")
+        object.__setattr__(self, "values", _read_only(values))
+        object.__setattr__(self, "spacing", parse_spacing(self.spacing))
+        object.__setattr__(self, "origin", _vector(self.origin, "origin"))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along x, y, z."""
+        nx, ny, nz = self.values.shape
+        return nx, ny, nz
+
+
+@dataclass(frozen=True, eq=False)
+class LabelVolume:
+    """A segmented sample: one phase per voxel.
+
+    Attributes:
+        labels: (nx, ny, nz) unsigned integers; read-only. Every label has a phase.
+        phases: The phase table; a mapping ``{"NMC": 1}`` is converted.
+        spacing: (3,) µm; anything `parse_spacing` takes.
+        origin: (3,) µm, the corner of voxel (0, 0, 0).
+        particles: (nx, ny, nz) ids of separated particles, 0 = not part of one, or None. Where
+            given, touching particles of one phase are regions of their own.
+
+    Raises:
+        DataError: Not 3-D, not whole numbers, or a label without a phase.
+    """
+
+    labels: npt.NDArray[np.unsignedinteger[Any]]
+    phases: PhaseTable
+    spacing: npt.NDArray[np.float64]
+    origin: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    particles: npt.NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        phases = self.phases if isinstance(self.phases, PhaseTable) else PhaseTable(self.phases)
+        labels = as_labels(np.asarray(self.labels))
+        known = set(phases.labels)
+        strange = [label for label in _count(labels) if label not in known]
+        if strange:
+            where = tuple(int(i[0]) for i in np.nonzero(labels == strange[0]))
+            raise DataError(
+                f"label {', '.join(map(str, strange[:8]))} has no phase (first at voxel {where}; the table has "
+                f"{', '.join(f'{p.name}={p.label}' for p in phases)});",
+                hint=f'add it to the phases, for example "other={strange[0]}".',
+            )
+        object.__setattr__(self, "phases", phases)
+        object.__setattr__(self, "labels", _read_only(labels))
+        object.__setattr__(self, "spacing", parse_spacing(self.spacing))
+        object.__setattr__(self, "origin", _vector(self.origin, "origin"))
+        if self.particles is not None:
+            ids = np.asarray(self.particles)
+            if ids.shape != labels.shape or ids.dtype.kind not in "ui":
+                raise DataError(f"particle ids have shape {ids.shape} and type {ids.dtype}, labels {labels.shape}.")
+            object.__setattr__(self, "particles", _read_only(ids.astype(np.int32, copy=False)))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along x, y, z."""
+        nx, ny, nz = self.labels.shape
+        return nx, ny, nz
+
+    @property
+    def voxel_volume(self) -> float:
+        """Volume of one voxel in µm³."""
+        return float(np.prod(self.spacing))
+
+    @property
+    def box(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Lower and upper corner of the sample, (3,) µm each."""
+        return self.origin, self.origin + np.array(self.shape) * self.spacing
+
+    def voxel_counts(self) -> Mapping[str, int]:
+        """Voxels of each phase, by name (0 for a phase that does not occur)."""
+        counts = _count(self.labels)
+        return {p.name: counts.get(p.label, 0) for p in self.phases}
+
+    def mask(self, *names: str) -> npt.NDArray[np.bool_]:
+        """(nx, ny, nz) True where one of the named phases is."""
+        wanted = [self.phases[name].label for name in names]
+        return np.asarray(np.isin(self.labels, wanted))
+
+    def require(self, name: str) -> Phase:
+        """The named phase; `DataError` if it has no voxel."""
+        phase = self.phases[name]
+        if not np.any(self.labels == phase.label):
+            raise DataError(f"phase {name!r} (label {phase.label}) has no voxel in this volume;",
+                            hint="check the phase table against the labels, or leave the phase out.")  # fmt: skip
+        return phase
+
+    def crop(self, lower: Sequence[int], upper: Sequence[int]) -> LabelVolume:
+        """The sub-volume of voxels ``lower`` (included) to ``upper`` (excluded), in its place in space."""
+        low, high = np.asarray(lower), np.asarray(upper)
+        if np.any(low < 0) or np.any(high > self.shape) or np.any(low >= high):
+            raise UsageError(f"crop {list(lower)} to {list(upper)} does not fit a volume of {self.shape} voxels.")
+        window = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        particles = None if self.particles is None else self.particles[window]
+        return LabelVolume(
+            self.labels[window], self.phases, self.spacing, self.origin + low * self.spacing, particles
+        )
+
+    def digest(self) -> str:
+        """SHA-256 of labels, particles, phases, spacing and origin."""
+        state = hashlib.sha256(repr((self.shape, str(self.labels.dtype), self.phases,
+                                     self.spacing.tolist(), self.origin.tolist())).encode())  # fmt: skip
+        state.update(np.ascontiguousarray(self.labels).data)
+        if self.particles is not None:
+            state.update(np.ascontiguousarray(self.particles).data)
+        return state.hexdigest()
+
+    def __repr__(self) -> str:
+        total = self.labels.size
+        shares = ", ".join(f"{name} {100 * n / total:.1f} %" for name, n in self.voxel_counts().items())
+        size = " × ".join(map(str, self.shape))
+        return f"LabelVolume({size} voxels of {' × '.join(f'{s:g}' for s in self.spacing)} µm: {shares})"
+
+
+def as_labels(array: npt.NDArray[Any]) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """Whole non-negative numbers as the smallest unsigned type that holds them.
+
+    Args:
+        array: (nx, ny, nz) integers, booleans, or floats that are whole numbers.
+
+    Returns:
+        The same values as uint8, uint16 or uint32.
+
+    Raises:
+        DataError: NaN, fractions, negative numbers, or not 3-D; says where the first one is.
+    """
+    _check_3d(array, "labels")
+    if array.dtype.kind == "f":
+        bad = ~np.isfinite(array) | (array != np.floor(array))
+        if bad.any():
+            where = tuple(int(i[0]) for i in np.nonzero(bad))
+            raise DataError(
+                f"labels must be whole numbers: {int(bad.sum())} voxels are not, the first at voxel {where} "
+                f"is {array[where]};",
+                hint="this looks like a grey image: segment it first (pxm2mesh segment).",
+            )
+    elif array.dtype.kind not in "uib":
+        raise DataError(f"labels have type {array.dtype};", hint="store them as integers.")
+    low, high = array.min(), array.max()
+    if low < 0:
+        where = tuple(int(i[0]) for i in np.nonzero(array < 0))
+        raise DataError(f"label {int(low)} is negative (first at voxel {where});", hint="use labels ≥ 0.")
+    if high > np.iinfo(np.uint32).max:
+        raise DataError(f"label {int(high)} is too large;", hint="renumber the labels below 4294967296.")
+    dtype = np.uint8 if high < 256 else np.uint16 if high < 65536 else np.uint32
+    labels: npt.NDArray[np.unsignedinteger[Any]] = np.ascontiguousarray(array, dtype=dtype)
+    return labels
+
+
+def _count(labels: npt.NDArray[Any]) -> dict[int, int]:
+    """Voxels per label that occurs; slice by slice so that no int64 copy of the volume is made."""
+    top = int(labels.max())
+    if top >= 1 << 22:
+        return {int(k): int(n) for k, n in zip(*np.unique(labels, return_counts=True), strict=True)}
+    counts = np.zeros(top + 1, dtype=np.int64)
+    for plane in labels:
+        counts += np.bincount(plane.ravel(), minlength=top + 1)
+    return {int(k): int(counts[k]) for k in np.flatnonzero(counts)}
