@@ -46,13 +46,21 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _disk_error(path: Path, error: OSError) -> DataError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(f"no space left on the disk while writing {path};", hint="free some or write elsewhere.")
+        return DataError(
+            f"no space left on the disk while writing {path};",
+            hint="free some or write elsewhere.",
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DataError(f"not allowed to write {path};", hint="choose another folder or change its permissions.")
+        return DataError(
+            f"not allowed to write {path};",
+            hint="choose another folder or change its permissions.",
+        )
     return DataError(f"cannot write {path}: {error.strerror or error}")
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write ``content`` as JSON (UTF-8, two-space indent, keys in the given order), whole or not at all."""
     with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(
+            json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )

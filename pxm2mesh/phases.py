@@ -8,11 +8,26 @@ from typing import Literal, get_args
 
 from pxm2mesh.errors import UsageError, did_you_mean
 
-Role = Literal["active", "electrolyte", "void", "binder", "collector", "separator", "anode", "interphase", "other"]
+Role = Literal[
+    "active",
+    "electrolyte",
+    "void",
+    "binder",
+    "collector",
+    "separator",
+    "anode",
+    "interphase",
+    "other",
+]
 
 _ROLE_OF_NAME: Mapping[str, Role] = {
-    **dict.fromkeys(("nmc", "nmc811", "nmc622", "nca", "lco", "am", "active", "silicon", "si"), "active"),
-    **dict.fromkeys(("lpscl", "se", "electrolyte", "lps", "llzo", "ysz"), "electrolyte"),
+    **dict.fromkeys(
+        ("nmc", "nmc811", "nmc622", "nca", "lco", "am", "active", "silicon", "si"),
+        "active",
+    ),
+    **dict.fromkeys(
+        ("lpscl", "se", "electrolyte", "lps", "llzo", "ysz"), "electrolyte"
+    ),
     **dict.fromkeys(("void", "pore", "pores", "air", "gap", "crack"), "void"),
     **dict.fromkeys(("binder", "cbd", "carbon", "cb"), "binder"),
     **dict.fromkeys(("collector", "copper", "cu", "aluminium", "al"), "collector"),
@@ -51,13 +66,34 @@ class Phase:
     material: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.label, bool) or int(self.label) != self.label or self.label < 0:
-            raise UsageError(f"phase {self.name!r}: label {self.label!r} is not a whole number ≥ 0.")
-        if not self.name or "|" in self.name or ":" in self.name or self.name != self.name.strip():
-            raise UsageError(f"phase name {self.name!r}:", hint='use a non-empty name without "|", ":" or outer blanks.')
+        if (
+            isinstance(self.label, bool)
+            or int(self.label) != self.label
+            or self.label < 0
+        ):
+            raise UsageError(
+                f"phase {self.name!r}: label {self.label!r} is not a whole number ≥ 0."
+            )
+        if (
+            not self.name
+            or "|" in self.name
+            or ":" in self.name
+            or self.name != self.name.strip()
+        ):
+            raise UsageError(
+                f"phase name {self.name!r}:",
+                hint='use a non-empty name without "|", ":" or outer blanks.',
+            )
         if self.role not in get_args(Role):
-            raise UsageError(f"phase {self.name!r}: unknown role {self.role!r};", hint=did_you_mean(self.role, get_args(Role)))
-        role = self.role if self.role != "other" else _ROLE_OF_NAME.get(self.name.lower(), "other")
+            raise UsageError(
+                f"phase {self.name!r}: unknown role {self.role!r};",
+                hint=did_you_mean(self.role, get_args(Role)),
+            )
+        role = (
+            self.role
+            if self.role != "other"
+            else _ROLE_OF_NAME.get(self.name.lower(), "other")
+        )
         object.__setattr__(self, "label", int(self.label))
         object.__setattr__(self, "role", role)
         object.__setattr__(self, "colour", self.colour or _COLOUR_OF_ROLE[role])
@@ -80,14 +116,24 @@ class PhaseTable:
     """
 
     def __init__(self, phases: Mapping[str, int] | Iterable[Phase]) -> None:
-        items = [Phase(n, k) for k, n in phases.items()] if isinstance(phases, Mapping) else list(phases)
+        items = (
+            [Phase(n, k) for k, n in phases.items()]
+            if isinstance(phases, Mapping)
+            else list(phases)
+        )
         if not items:
-            raise UsageError("a phase table needs at least one phase;", hint='write for example "void=0,NMC=1".')
+            raise UsageError(
+                "a phase table needs at least one phase;",
+                hint='write for example "void=0,NMC=1".',
+            )
         self._by_name = {p.name: p for p in items}
         self._by_label = {p.label: p for p in sorted(items, key=lambda p: p.label)}
         for what, unique in (("name", self._by_name), ("label", self._by_label)):
             if len(unique) < len(items):
-                raise UsageError(f"two phases have the same {what}: {items};", hint=f"give each its own {what}.")
+                raise UsageError(
+                    f"two phases have the same {what}: {items};",
+                    hint=f"give each its own {what}.",
+                )
 
     def __getitem__(self, name: str) -> Phase:
         """The phase of that name.
@@ -98,14 +144,18 @@ class PhaseTable:
         try:
             return self._by_name[name]
         except KeyError:
-            raise UsageError(f"unknown phase {name!r};", hint=did_you_mean(name, self._by_name)) from None
+            raise UsageError(
+                f"unknown phase {name!r};", hint=did_you_mean(name, self._by_name)
+            ) from None
 
     def by_label(self, label: int) -> Phase:
         """The phase that ``label`` stands for; `UsageError` when there is none."""
         try:
             return self._by_label[int(label)]
         except KeyError:
-            raise UsageError(f"no phase has label {label}; labels: {list(self._by_label)}.") from None
+            raise UsageError(
+                f"no phase has label {label}; labels: {list(self._by_label)}."
+            ) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
@@ -140,10 +190,16 @@ class PhaseTable:
         """The two phases of an interface name such as ``"NMC | LPSCl"`` or ``"NMC|LPSCl"``."""
         parts = [part.strip() for part in name.split("|")]
         if len(parts) != 2:
-            raise UsageError(f"{name!r} is not an interface name;", hint='write two phases, "NMC | LPSCl".')
+            raise UsageError(
+                f"{name!r} is not an interface name;",
+                hint='write two phases, "NMC | LPSCl".',
+            )
         first, second = self[parts[0]], self[parts[1]]
         if first is second:
-            raise UsageError(f"interface {name!r} joins a phase with itself;", hint="name two different phases.")
+            raise UsageError(
+                f"interface {name!r} joins a phase with itself;",
+                hint="name two different phases.",
+            )
         return first, second
 
     def pair_name(self, label_a: int, label_b: int) -> str:
@@ -162,6 +218,9 @@ class PhaseTable:
         for position, item in enumerate(part.strip() for part in text.split(",")):
             name, equals, label = (s.strip() for s in item.partition("="))
             if equals and not label.isdigit():
-                raise UsageError(f"phases {text!r}: {item!r} has no label;", hint='write "void=0,NMC=1,LPSCl=2".')
+                raise UsageError(
+                    f"phases {text!r}: {item!r} has no label;",
+                    hint='write "void=0,NMC=1,LPSCl=2".',
+                )
             phases.append(Phase(int(label) if equals else position, name))
         return cls(phases)

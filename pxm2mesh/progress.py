@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -17,14 +17,10 @@ class Task(Protocol):
 class Progress(Protocol):
     """Something that shows tasks: a bar on a terminal, lines in a log, nothing."""
 
-    def task(self, description: str, total: float | None = None) -> _TaskContext:
+    def task(
+        self, description: str, total: float | None = None
+    ) -> AbstractContextManager[Task]:
         """Open a task; ``total`` None means that the amount of work is unknown."""
-
-
-class _TaskContext(Protocol):
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *args: object) -> bool | None: ...
 
 
 class _SilentTask:
@@ -37,7 +33,9 @@ class _SilentProgress:
     def _open(self) -> Iterator[Task]:
         yield _SilentTask()
 
-    def task(self, description: str, total: float | None = None) -> _TaskContext:
+    def task(
+        self, description: str, total: float | None = None
+    ) -> AbstractContextManager[Task]:
         """Open a task that shows nothing."""
         return self._open()
 

@@ -76,7 +76,8 @@ class InterfaceSurface:
         p = self.points[self.triangles] - self.lower
         signed = np.einsum("ij,ij->i", p[:, 0], np.cross(p[:, 1], p[:, 2])) / 6
         count = len(self.region_phase)
-        return np.bincount(self.sides[:, 0], signed, count) - np.bincount(self.sides[:, 1], signed, count)
+        behind, front = (np.bincount(self.sides[:, i], signed, count) for i in (0, 1))
+        return np.asarray(behind - front, dtype=np.float64)
 
     def phase_volumes(self) -> Mapping[str, float]:
         """µm³ per phase name."""

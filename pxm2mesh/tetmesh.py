@@ -108,7 +108,7 @@ class TetMesh:
 
     def region_volumes(self) -> npt.NDArray[np.float64]:
         """(r + 1,) µm³ of the cells of each region (0 for one that is not meshed)."""
-        return np.bincount(self.cell_region, self.cell_volumes(), len(self.region_phase))
+        return np.asarray(np.bincount(self.cell_region, self.cell_volumes(), len(self.region_phase)), np.float64)
 
     def phase_volumes(self) -> Mapping[str, float]:
         """µm³ per meshed phase."""

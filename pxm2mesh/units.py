@@ -68,18 +68,27 @@ _EXAMPLES = {
 def _registry() -> pint.UnitRegistry[Any]:
     import pint
 
-    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(
+        autoconvert_offset_to_baseunit=True
+    )
     return registry
 
 
 @cache
 def _internal(dimension: str) -> Any:
-    return _registry().Unit(INTERNAL_UNITS[dimension] if dimension != "dimensionless" else "")
+    return _registry().Unit(
+        INTERNAL_UNITS[dimension] if dimension != "dimensionless" else ""
+    )
 
 
 def _pint_syntax(unit: str) -> str:
-    """"m2/s" and "m^-2" as users write them → "m**2/s"."""
-    unit = unit.replace("^", "**").replace("·", "*").replace("²", "**2").replace("³", "**3")
+    """ "m2/s" and "m^-2" as users write them → "m**2/s"."""
+    unit = (
+        unit.replace("^", "**")
+        .replace("·", "*")
+        .replace("²", "**2")
+        .replace("³", "**3")
+    )
     return re.sub(r"(?<=[A-Za-zµμΩ%])(-?\d+)", r"**\1", unit)
 
 
@@ -105,38 +114,61 @@ def parse_quantity(text: str | float, dimension: str, *, where: str = "") -> flo
         1000000.0
     """
     if dimension not in INTERNAL_UNITS:
-        raise UsageError(f"unknown dimension {dimension!r};", hint=did_you_mean(dimension, INTERNAL_UNITS))
+        raise UsageError(
+            f"unknown dimension {dimension!r};",
+            hint=did_you_mean(dimension, INTERNAL_UNITS),
+        )
     place = f"{where}: " if where else ""
     example = _EXAMPLES.get(dimension, f'"1 {INTERNAL_UNITS[dimension]}"')
     if isinstance(text, bool) or not isinstance(text, str | int | float):
-        raise UnitError(f"{place}expected text with a unit of {dimension}, got {text!r};", hint=f"write {example}.")
+        raise UnitError(
+            f"{place}expected text with a unit of {dimension}, got {text!r};",
+            hint=f"write {example}.",
+        )
     match = _NUMBER.match(text) if isinstance(text, str) else None
     if isinstance(text, str) and match is None:
-        raise UnitError(f"{place}{text!r} does not start with a number;", hint=f"write {example}.")
+        raise UnitError(
+            f"{place}{text!r} does not start with a number;", hint=f"write {example}."
+        )
     number = float(match.group(1)) if match else float(text)
     unit = match.group(2) if match else ""
     if not math.isfinite(number):
-        raise UnitError(f"{place}{text!r} is not a finite number;", hint=f"write {example}.")
+        raise UnitError(
+            f"{place}{text!r} is not a finite number;", hint=f"write {example}."
+        )
     if not unit and dimension != "dimensionless":
-        raise UnitError(f"{place}{text!r} has no unit;", hint=f"write a {dimension} such as {example}.")
+        raise UnitError(
+            f"{place}{text!r} has no unit;",
+            hint=f"write a {dimension} such as {example}.",
+        )
     if not unit:
         return number
     if dimension == "dimensionless" and unit == "%":
         return number / 100
-    return number * _factor_or_offset(number, unit, dimension, place, example)
+    return _convert(number, unit, dimension, place, example)
 
 
-def _factor_or_offset(number: float, unit: str, dimension: str, place: str, example: str) -> float:
-    """Ratio of the converted value to ``number``; offset units (degC) are converted whole."""
+def _convert(
+    number: float, unit: str, dimension: str, place: str, example: str
+) -> float:
     import pint
 
+    hint = f"write a {dimension} such as {example}."
     try:
         parsed = _registry().Unit(_pint_syntax(unit))
-        value = _registry().Quantity(number if number else 1.0, parsed).to(_internal(dimension)).magnitude
+        return float(
+            _registry().Quantity(number, parsed).to(_internal(dimension)).magnitude
+        )
     except pint.DimensionalityError:
         raise UnitError(
-            f'{place}"{number:g} {unit}" is not a {dimension};', hint=f"write a {dimension} such as {example}."
+            f'{place}"{number:g} {unit}" is not a {dimension};', hint=hint
         ) from None
-    except (pint.UndefinedUnitError, pint.PintError, ValueError, TypeError, AttributeError, AssertionError) as error:
-        raise UnitError(f'{place}unknown unit "{unit}";', hint=f"write a {dimension} such as {example}.") from error
-    return float(value) / (number if number else 1.0)
+    except (
+        pint.UndefinedUnitError,
+        pint.PintError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+    ) as error:
+        raise UnitError(f'{place}unknown unit "{unit}";', hint=hint) from error
