@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pxm2mesh.phases import PhaseTable as PhaseTable
     from pxm2mesh.quantities import Quantities as Quantities
     from pxm2mesh.quantities import Quantity as Quantity
+    from pxm2mesh.study import Study as Study
+    from pxm2mesh.study import read_study as read_study
     from pxm2mesh.surface import InterfaceSurface as InterfaceSurface
     from pxm2mesh.tetmesh import TetMesh as TetMesh
     from pxm2mesh.volume import GreyVolume as GreyVolume
@@ -28,6 +30,8 @@ _HOME = {
     "Quantities": "quantities",
     "Quantity": "quantities",
     "InterfaceSurface": "surface",
+    "Study": "study",
+    "read_study": "study",
     "TetMesh": "tetmesh",
     "GreyVolume": "volume",
     "LabelVolume": "volume",

@@ -1,0 +1,119 @@
+"""``[volume]``, ``[segment]``, ``[clean]`` and ``[quantify]``: where the labels come from and what is measured."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from pxm2mesh.errors import Pxm2meshError, did_you_mean
+from pxm2mesh.phases import Phase, PhaseTable, Role
+from pxm2mesh.study.fields import FilePath, Section, problem
+from pxm2mesh.volume import parse_spacing
+
+
+def _check_spacing(text: str) -> str:
+    try:
+        parse_spacing(text)
+    except Pxm2meshError as error:
+        raise problem(error.message, error.hint) from None
+    return text
+
+
+Spacing = Annotated[str, AfterValidator(_check_spacing)]
+"""``"0.4 um"`` or ``"0.4, 0.4, 1 um"``."""
+Triple = tuple[int, int, int]
+
+
+class PhaseEntry(Section):
+    """One phase in its long form: ``NMC = { label = 1, role = "active" }``."""
+
+    label: int = Field(ge=0)
+    role: Role = "other"
+    colour: str = Field(default="", pattern=r"^(#[0-9a-fA-F]{6})?$")
+    material: str = ""
+
+
+class PhantomSource(Section):
+    """A synthetic sample: ``phantom = { name = "cathode", size = 64, state = "pressed" }``."""
+
+    name: str
+    size: int = Field(default=64, ge=4)
+    seed: int = 0
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_options(cls, given: Any) -> Any:
+        """What is not a field is an option of that phantom."""
+        if isinstance(given, str):
+            return {"name": given}
+        if not isinstance(given, dict):
+            return given
+        fields = {"name", "size", "seed", "options"}
+        own = {k: v for k, v in given.items() if k in fields}
+        own["options"] = {**given.get("options", {}), **{k: v for k, v in given.items() if k not in fields}}
+        return own
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        from pxm2mesh.phantoms import PHANTOMS
+
+        if name not in PHANTOMS:
+            raise problem(f"unknown phantom {name!r};", did_you_mean(name, PHANTOMS))
+        return name
+
+
+class VolumeSection(Section):
+    """``[volume]``: a file of labels (of grey values where ``[segment]`` is given), or a phantom."""
+
+    file: FilePath | None = None
+    phantom: PhantomSource | None = None
+    spacing: Spacing | None = None
+    phases: dict[str, int | PhaseEntry] | None = None
+    crop: tuple[Triple, Triple] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.file is None) == (self.phantom is None):
+            raise problem(
+                "needs a file or a phantom, and not both;" if self.file else "has neither a file nor a phantom;",
+                'write file = "labels.tif" or phantom = "cathode".',
+            )
+        if self.file is not None and self.phases is None:
+            raise problem("no phases are named;", "write phases = { void = 0, NMC = 1 }.")
+        self.phase_table()
+        return self
+
+    def phase_table(self) -> PhaseTable | None:
+        """The phases, or None where the phantom brings its own."""
+        if self.phases is None:
+            return None
+        try:
+            return PhaseTable(
+                Phase(entry, name) if isinstance(entry, int) else Phase(name=name, **entry.model_dump())
+                for name, entry in self.phases.items()
+            )
+        except Pxm2meshError as error:
+            raise problem(error.message, error.hint) from None
+
+
+class CleanSection(Section):
+    """``[clean]``: what is taken out of the labels before anything is measured; off when absent."""
+
+    min_region: int | None = Field(default=None, ge=1)
+
+
+class QuantifySection(Section):
+    """``[quantify]``: what is measured on the voxels."""
+
+    only: tuple[str, ...] | None = None
+
+
+class SurfaceSection(Section):
+    """``[surface]``: the triangulated interfaces as files."""
+
+    write: bool = True
+    method: Literal["nets", "marching-cubes"] = "nets"
+    stl: bool = False
