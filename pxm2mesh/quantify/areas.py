@@ -1,0 +1,180 @@
+"""Interface areas: three estimators that agree on smooth shapes, side by side.
+
+Counting voxel faces overestimates a sphere by one half, however fine the voxels; the estimators here do not.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from pxm2mesh.errors import UsageError, did_you_mean
+from pxm2mesh.quantify._parallel import sum_over_planes
+from pxm2mesh.volume import LabelVolume
+
+Float = npt.NDArray[np.float64]
+AreaMethod = Literal["projected-faces", "marching-cubes", "crofton", "voxel-faces"]
+
+_REACH = 3
+"""Half-width, in voxels, of the window that a face normal is measured in."""
+_BALL = 3.6
+"""The window ends at this distance from the middle of the face."""
+_NOISE = 0.1
+"""Variance per voxel that the window weights are made robust against."""
+_DIRECTIONS = np.array(
+    [d for d in np.ndindex(3, 3, 3) if d > (1, 1, 1)], dtype=np.int64
+) - 1  # fmt: skip
+"""The 13 directions to the 26 neighbours, up to sign."""
+
+
+def interface_areas(volume: LabelVolume, *, method: AreaMethod = "projected-faces") -> dict[str, float]:
+    """Area of every interface inside the box.
+
+    Args:
+        volume: The sample; particle ids play no part.
+        method: ``"projected-faces"`` (default): each voxel face counts with its projection on the local
+            normal, measured in a window of 190 voxels with fitted weights; within 1 % on planes of any
+            orientation and on spheres of 8 voxels radius.
+            ``"marching-cubes"``: area of the marching-cubes surface of the labels, +8 % on a sphere.
+            ``"crofton"``: intersections with lines in 13 directions; right on average over all
+            orientations, up to 7 % wrong on one flat plane.
+            ``"voxel-faces"``: the staircase itself, +50 % on a sphere; for comparison with other tools.
+
+    Returns:
+        µm² per interface ``"A | B"``, lower label first; pairs that do not touch are left out.
+
+    Raises:
+        UsageError: Unknown method.
+
+    Example:
+        >>> import numpy as np
+        >>> from pxm2mesh import LabelVolume
+        >>> labels = np.zeros((8, 8, 8), np.uint8); labels[:, :, 4:] = 1
+        >>> volume = LabelVolume(labels, {"void": 0, "NMC": 1}, "1 um")
+        >>> round(interface_areas(volume)["void | NMC"], 9)
+        64.0
+
+    References:
+        F. Flin et al., IEEE Trans. Image Process. 14, 585 (2005) (projected faces);
+        W. Lorensen and H. Cline, Computer Graphics 21, 163 (1987) (marching cubes);
+        J. Ohser and F. Mücklich, Statistical Analysis of Microstructures (2000) (Crofton, 13 directions).
+    """
+    if method not in get_args(AreaMethod):
+        raise UsageError(f"unknown area method {method!r};", hint=did_you_mean(method, get_args(AreaMethod)))
+    phase = phase_index(volume)
+    table = area_table(phase, len(volume.phases), volume.spacing, method)
+    names = volume.phases.names
+    return {f"{names[a]} | {names[b]}": float(table[a, b]) for a, b in zip(*np.nonzero(table), strict=True)}
+
+
+def phase_index(volume: LabelVolume) -> npt.NDArray[np.unsignedinteger]:
+    """(nx, ny, nz) position of each voxel's phase in the phase table, in the smallest unsigned type."""
+    labels = np.array(volume.phases.labels)
+    dtype = np.uint8 if len(labels) <= 256 else np.uint16 if len(labels) <= 65536 else np.uint32
+    if np.array_equal(labels, np.arange(len(labels))) and volume.labels.dtype == dtype:
+        return volume.labels
+    if labels[-1] < 1 << 20:
+        lookup = np.zeros(labels[-1] + 1, dtype)
+        lookup[labels] = np.arange(len(labels))
+        return np.asarray(lookup[volume.labels])
+    return np.searchsorted(labels, volume.labels).astype(dtype)
+
+
+def area_table(
+    phase: npt.NDArray[np.unsignedinteger], count: int, spacing: Float, method: AreaMethod
+) -> Float:
+    """(count, count) µm² between phases, upper triangle, from phase indices."""
+    from pxm2mesh.quantify import _area_kernels as kernels
+
+    shape = phase.shape
+
+    def zeros() -> Float:
+        return np.zeros((count, count))
+
+    if method == "projected-faces":
+        offsets, weights = _windows()
+        faces = np.prod(spacing) / spacing
+        return np.asarray(
+            sum_over_planes(
+                kernels.projected_faces, shape[0], zeros, phase, _REACH, offsets, weights, faces, 1 / spacing
+            )
+        )
+    if method == "marching-cubes":
+        cells = _marching_cubes_areas(tuple(float(s) for s in spacing))
+        return np.asarray(sum_over_planes(kernels.marching_cells, shape[0] + 1, zeros, phase, cells))
+    directions = _DIRECTIONS if method == "crofton" else np.eye(3, dtype=np.int64)
+    counts = sum_over_planes(
+        kernels.crossings, shape[0] + 1, lambda: np.zeros((len(directions), count, count)), phase, directions
+    )
+    if method == "voxel-faces":
+        return np.asarray(np.tensordot(np.prod(spacing) / spacing, counts, 1))
+    # area = 2 × volume × intersections per length of line; each direction has one step of line per voxel
+    steps = np.linalg.norm(directions * spacing, axis=1)
+    shares = _direction_shares(tuple(float(s) for s in spacing))
+    return np.asarray(2 * np.prod(spacing) * np.tensordot(shares / steps, counts, 1))
+
+
+@cache
+def _windows() -> tuple[npt.NDArray[np.int64], Float]:
+    """Window positions (3, m, 3) and weights (3, m, 3) of the normals of faces along x, y, z."""
+    side = np.arange(-_REACH, _REACH + 1)
+    grid = np.stack(np.meshgrid(side[1:], side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid = grid[np.sum((grid - [0.5, 0, 0]) ** 2, axis=1) < _BALL**2]
+    weights = _fitted_weights(grid - np.array([0.5, 0, 0]))
+    order = ((0, 1, 2), (1, 0, 2), (1, 2, 0))
+    return np.array([grid[:, o] for o in order], np.int64), np.array([weights[:, o] for o in order])
+
+
+def _fitted_weights(position: Float) -> Float:
+    """Weights (m, 3) whose sum over a window of ±1 is closest to the normal of the plane in between.
+
+    The first moment of a Gaussian window would be biased by the lattice (−4 to +3 % in area); instead
+    each component is a least-squares fit over planes of all orientations and offsets that cut the face.
+    """
+    kinds = np.concatenate([np.abs(position[:, :1]), np.sort(np.abs(position[:, 1:]), axis=1)], axis=1)
+    kind = np.unique(kinds, axis=0, return_inverse=True)[1].ravel()
+    number = np.arange(1500) + 0.5  # Fibonacci points on the half sphere
+    turn = np.pi * (1 + 5**0.5) * number
+    height = number / len(number)
+    radius = np.sqrt(1 - height**2)
+    normals = np.stack([height, radius * np.cos(turn), radius * np.sin(turn)], axis=1)
+    chance = np.tile(np.sqrt(height), 6)  # that a plane of this orientation cuts the face, as a weight
+    offsets = (np.arange(6) + 0.5) / 6 - 0.5
+    sides = np.concatenate([np.sign((position - [o, 0, 0]) @ normals.T) for o in offsets], axis=1)
+    weights = np.empty_like(position)
+    members = np.eye(kind.max() + 1)[kind]
+    noise = np.diag(_NOISE * sides.shape[1] * members.sum(axis=0))
+    for components in ((0,), (1, 2)):
+        rows = [(sides * position[:, [c]]).T @ members * chance[:, None] for c in components]
+        goals = [np.tile(normals[:, c], 6) * chance for c in components]
+        system, goal = np.concatenate(rows), np.concatenate(goals)
+        fitted = np.linalg.solve(system.T @ system + noise, system.T @ goal)
+        weights[:, components] = fitted[kind][:, None] * position[:, components]
+    return weights
+
+
+@cache
+def _marching_cubes_areas(spacing: tuple[float, float, float]) -> Float:
+    """(256,) µm² of the marching-cubes surface for each pattern of eight corners."""
+    from skimage.measure import marching_cubes, mesh_surface_area
+
+    areas = np.zeros(256)
+    for pattern in range(1, 255):
+        corners = ((pattern >> np.arange(8)) & 1).reshape(2, 2, 2).astype(np.float32)
+        points, triangles, _, _ = marching_cubes(corners, 0.5, spacing=spacing)  # type: ignore[no-untyped-call]
+        areas[pattern] = mesh_surface_area(points, triangles)  # type: ignore[no-untyped-call]
+    return areas
+
+
+@cache
+def _direction_shares(spacing: tuple[float, float, float]) -> Float:
+    """(13,) share of the sphere of directions that is nearest to each direction (sums to 1)."""
+    from scipy.spatial import SphericalVoronoi
+
+    unit = _DIRECTIONS * np.array(spacing)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    areas = SphericalVoronoi(np.concatenate([unit, -unit])).calculate_areas()
+    return np.asarray((areas[:13] + areas[13:]) / (4 * np.pi))
