@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from pxm2mesh.errors import DataError, GeometryError
 from pxm2mesh.phases import PhaseTable
 from pxm2mesh.regions import OUTSIDE
+from pxm2mesh.volume import LabelVolume
 
 BOX_FACES = ("x-", "x+", "y-", "y+", "z-", "z+")
 
@@ -30,6 +32,129 @@ def frozen(array: Any, dtype: Any, shape: tuple[int | None, ...], what: str) -> 
 
 
 @dataclass(frozen=True, eq=False)
+class Indicators:
+    """Smooth indicator fields of the bodies (phases, or separated particles) of a volume.
+
+    Attributes:
+        values: (g, nx, ny, nz) float32 at the voxel centres; they sum to 1.
+        group: (b,) int32 field of each body; bodies close to each other have different ones.
+        body_phase: (b,) int32 label of each body.
+        body_particle: (b,) int32 particle id of each body, 0 for none.
+        sigma: (3,) blur in voxels.
+    """
+
+    values: npt.NDArray[np.float32]
+    group: npt.NDArray[np.int32]
+    body_phase: npt.NDArray[np.int32]
+    body_particle: npt.NDArray[np.int32]
+    sigma: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        set_, bodies = object.__setattr__, len(self.group)
+        set_(self, "values", frozen(self.values, np.float32, (None, None, None, None), "values"))
+        for name in ("group", "body_phase", "body_particle"):
+            set_(self, name, frozen(getattr(self, name), np.int32, (bodies,), name))
+        set_(self, "sigma", frozen(self.sigma, np.float64, (3,), "sigma"))
+
+
+@dataclass(frozen=True, eq=False)
+class RegionLedger:
+    """What became of every region of the voxels when they were joined to cells.
+
+    Attributes:
+        phase: (f + 1,) int32 label of each voxel region; ``[0]`` is `OUTSIDE`.
+        voxels: (f + 1,) int64 voxels of each.
+        into: (f + 1,) int32 region of the surface that holds most of it, 0 where it was dropped.
+        pieces: (f + 1,) int32 in how many regions of the surface it lies: 0 is dropped, 2 and more is split.
+        shared: (f + 1,) bool, True where its surface region holds other voxel regions too (merged).
+    """
+
+    phase: npt.NDArray[np.int32]
+    voxels: npt.NDArray[np.int64]
+    into: npt.NDArray[np.int32]
+    pieces: npt.NDArray[np.int32]
+    shared: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        count = len(self.phase)
+        for name, dtype in (("phase", np.int32), ("voxels", np.int64), ("into", np.int32),
+                            ("pieces", np.int32), ("shared", np.bool_)):  # fmt: skip
+            object.__setattr__(self, name, frozen(getattr(self, name), dtype, (count,), name))
+
+    def summary(self, phases: PhaseTable) -> dict[str, dict[str, int]]:
+        """Per phase: regions meshed as they were, merged, split and dropped, and the voxels dropped."""
+        result = {}
+        for phase in phases:
+            of = np.flatnonzero(self.phase == phase.label)
+            gone = self.pieces[of] == 0
+            split, merged = self.pieces[of] > 1, (self.pieces[of] == 1) & self.shared[of]
+            result[phase.name] = {
+                "meshed": int(np.sum(~gone & ~split & ~merged)),
+                "merged": int(merged.sum()),
+                "split": int(split.sum()),
+                "dropped": int(gone.sum()),
+                "dropped_voxels": int(self.voxels[of][gone].sum()),
+            }
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceLattice:
+    """The cells that a surface came from: what smoothing, and the lattice mesher, need to know.
+
+    Positions are in voxels here: point = ``volume.origin + position × volume.spacing``.
+
+    Attributes:
+        volume: The voxels.
+        nodes: Three arrays (mx + 1,), (my + 1,), (mz + 1,): the planes between the cells, in voxels.
+        cells: (mx, my, mz) int32 region of each cell.
+        point_node: (n,) int64 flat index of the lattice corner, ``(i·(my + 1) + j)·(mz + 1) + k``, of each point.
+        region_body: (r + 1,) int32 body (see `Indicators`) of each region; ``[0]`` is 0 and means nothing.
+        ledger: What became of the voxel regions.
+        indicators: The fields, once something computed them.
+        offsets: (r + 1,) what to add to a region's indicator so that its volume is right.
+        corners: ((mx + 1)(my + 1)(mz + 1), 3) position of every lattice corner after smoothing.
+        centres: (mx·my·mz, 3) centre of every cell after smoothing; with the faces' diagonals they
+            certify that nothing intersects.
+    """
+
+    volume: LabelVolume
+    nodes: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
+    cells: npt.NDArray[np.int32]
+    point_node: npt.NDArray[np.int64]
+    region_body: npt.NDArray[np.int32]
+    ledger: RegionLedger
+    indicators: Indicators | None = None
+    offsets: npt.NDArray[np.float64] | None = None
+    corners: npt.NDArray[np.float64] | None = None
+    centres: npt.NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "nodes", tuple(frozen(n, np.float64, (None,), "nodes") for n in self.nodes))
+        shape = tuple(len(n) - 1 for n in self.nodes)
+        set_(self, "cells", frozen(self.cells, np.int32, shape, "cells"))
+        set_(self, "point_node", frozen(self.point_node, np.int64, (None,), "point_node"))
+        set_(self, "region_body", frozen(self.region_body, np.int32, (None,), "region_body"))
+        if self.offsets is not None:
+            set_(self, "offsets", frozen(self.offsets, np.float64, (len(self.region_body),), "offsets"))
+        for name in ("corners", "centres"):
+            if getattr(self, name) is not None:
+                set_(self, name, frozen(getattr(self, name), np.float64, (None, 3), name))
+
+    @property
+    def cell_size(self) -> npt.NDArray[np.float64]:
+        """(3,) typical cell edge in voxels."""
+        return np.array([float(np.median(np.diff(n))) for n in self.nodes])
+
+    def region_group(self) -> npt.NDArray[np.int32]:
+        """(r + 1,) int32 indicator field of each region; needs `indicators`."""
+        if self.indicators is None:
+            raise DataError("this surface carries no indicator fields;", hint="smooth it first.")
+        return self.indicators.group[self.region_body]
+
+
+@dataclass(frozen=True, eq=False)
 class InterfaceSurface:
     """All interfaces and the box faces; every region is closed.
 
@@ -42,6 +167,8 @@ class InterfaceSurface:
         phases: The phase table.
         lower: (3,) µm, lower corner of the box.
         upper: (3,) µm, upper corner of the box.
+        lattice: The cells it came from; None for a surface from elsewhere.
+        record: How it was made: cell size, regions dropped, certificate, volume errors.
     """
 
     points: npt.NDArray[np.float64]
@@ -52,6 +179,8 @@ class InterfaceSurface:
     phases: PhaseTable
     lower: npt.NDArray[np.float64]
     upper: npt.NDArray[np.float64]
+    lattice: SurfaceLattice | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.region_phase)
@@ -67,6 +196,14 @@ class InterfaceSurface:
             raise DataError(f"region_phase[0] must be {OUTSIDE} (the outside).")
         if len(self.sides) and (self.sides.min() < 0 or self.sides.max() >= count):
             raise DataError(f"sides name region {int(self.sides.max())}, but there are {count - 1} regions.")
+        set_(self, "record", MappingProxyType(dict(self.record)))
+        if self.lattice is not None and (
+            len(self.lattice.point_node) != len(self.points) or len(self.lattice.region_body) != count
+        ):
+            raise DataError(
+                f"the lattice knows {len(self.lattice.point_node)} points and {len(self.lattice.region_body) - 1} regions, "
+                f"the surface has {len(self.points)} and {count - 1}."
+            )
         if np.any(self.sides[:, 0] == self.sides[:, 1]):
             bad = int(np.argmax(self.sides[:, 0] == self.sides[:, 1]))
             raise GeometryError(f"triangle {bad} has region {self.sides[bad, 0]} on both sides.")

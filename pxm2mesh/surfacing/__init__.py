@@ -1,0 +1,1 @@
+"""Surfaces between phases: extraction, smoothing, and single surfaces for people."""
