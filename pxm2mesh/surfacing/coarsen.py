@@ -1,0 +1,150 @@
+"""Labels on cells of several voxels, on a lattice that always ends at the box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pxm2mesh.errors import UsageError
+from pxm2mesh.regions import OUTSIDE, Regions, find_regions
+from pxm2mesh.surface import Indicators, RegionLedger
+from pxm2mesh.surfacing import indicator_kernels as kernels
+from pxm2mesh.surfacing.indicators import find_bodies, indicator_fields
+from pxm2mesh.volume import LabelVolume
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A volume joined to cells.
+
+    Attributes:
+        nodes: Three arrays of (m + 1,) planes between cells, whole numbers of voxels.
+        regions: The regions of the cells; ``voxels`` counts cells.
+        body: (r + 1,) int32 body of each region.
+        volume: (r + 1,) float64 voxels that each region stands for; they sum to the voxels of the volume.
+        ledger: What became of the regions of the voxels.
+    """
+
+    nodes: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
+    regions: Regions
+    body: npt.NDArray[np.int32]
+    volume: npt.NDArray[np.float64]
+    ledger: RegionLedger
+
+
+def parse_cell_size(cell_size: int | Sequence[int], shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Cell edges in voxels along x, y, z.
+
+    Raises:
+        UsageError: Not whole numbers from 1 to the size of the volume.
+    """
+    given = np.asarray(cell_size, dtype=np.float64)
+    if given.shape not in ((), (3,)) or np.any(given != np.round(given)) or np.any(given < 1):
+        raise UsageError(f"cell size {cell_size!r} must be whole voxels ≥ 1;", hint="one number, or one per axis.")
+    sizes = np.broadcast_to(given, (3,)).astype(int)
+    if np.any(sizes > shape):
+        raise UsageError(f"cells of {sizes.tolist()} voxels do not fit a volume of {list(shape)} voxels.")
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+
+def cell_planes(voxels: int, size: int) -> npt.NDArray[np.int64]:
+    """The planes between cells of about ``size`` voxels along an axis of ``voxels``, from 0 to ``voxels``.
+
+    Where the size does not divide the axis some cells are a voxel wider or narrower; nothing is cropped.
+
+    Example:
+        >>> cell_planes(9, 2).tolist()
+        [0, 2, 4, 7, 9]
+    """
+    count = max(1, round(voxels / size))
+    return np.round(np.linspace(0, voxels, count + 1)).astype(np.int64)
+
+
+def coarsen(
+    volume: LabelVolume, cell_size: int | Sequence[int] = 1, *, indicators: Indicators | None = None
+) -> Cells:
+    """Join voxels to cells by majority; equal counts are decided by the indicator fields.
+
+    Args:
+        volume: The sample.
+        cell_size: Voxels per cell edge, one number or one per axis.
+        indicators: The fields of ``volume``, if they are there already.
+
+    Returns:
+        The cells, their regions and the ledger of the regions of the voxels.
+
+    Raises:
+        UsageError: The cell size is not a whole number of voxels or larger than the volume.
+    """
+    sizes = parse_cell_size(cell_size, volume.shape)
+    ids, phase, particle = find_bodies(volume)
+    fine = find_regions(volume)
+    planes = [cell_planes(n, s) for n, s in zip(volume.shape, sizes, strict=True)]
+    nodes = (planes[0].astype(np.float64), planes[1].astype(np.float64), planes[2].astype(np.float64))
+    if sizes == (1, 1, 1):
+        body = _body_of_region(fine, ids)
+        return Cells(nodes, fine, body, fine.voxels.astype(np.float64), _identity(fine))
+    fields = indicators if indicators is not None else indicator_fields(volume)
+    owner = kernels.majority(ids, fields.values, fields.group, *planes)
+    particles = None if volume.particles is None else particle[owner]
+    joined = LabelVolume(phase[owner].astype(volume.labels.dtype), volume.phases, volume.spacing, volume.origin, particles)
+    regions = find_regions(joined)
+    ledger, share = _account(fine, ids, regions, owner, planes)
+    return Cells(nodes, regions, _body_of_region(regions, owner), share, ledger)
+
+
+def _body_of_region(regions: Regions, bodies: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    body = np.zeros(regions.count + 1, dtype=np.int32)
+    body[regions.ids.ravel()] = bodies.ravel()
+    return body
+
+
+def _identity(regions: Regions) -> RegionLedger:
+    own = np.arange(regions.count + 1, dtype=np.int32)
+    pieces = (own > 0).astype(np.int32)
+    return RegionLedger(regions.phase, regions.voxels, own, pieces, np.zeros(len(own), np.bool_))
+
+
+def _account(
+    fine: Regions,
+    ids: npt.NDArray[Any],
+    coarse: Regions,
+    owner: npt.NDArray[np.int32],
+    planes: list[npt.NDArray[np.int64]],
+) -> tuple[RegionLedger, npt.NDArray[np.float64]]:
+    """Ledger of the voxel regions, and the voxels each cell region stands for.
+
+    A voxel region's voxels go to the cell regions of the same body that it overlaps, in proportion to the
+    overlap. What was dropped goes to the remaining regions of its phase in proportion to their size, so that
+    the phase keeps its volume; a phase that vanishes altogether goes to the regions whose cells cover it.
+    """
+    cell = [np.repeat(np.arange(len(p) - 1), np.diff(p)) for p in planes]
+    here = coarse.ids[np.ix_(*cell)]
+    same = owner[np.ix_(*cell)] == ids
+    stride = coarse.count + 1
+    keys, counts = np.unique(fine.ids[same].astype(np.int64) * stride + here[same], return_counts=True)
+    source, target = keys // stride, keys % stride
+    overlap = np.bincount(source, counts, fine.count + 1)
+    share = np.bincount(target, counts / overlap[source] * fine.voxels[source], stride)
+    pieces = np.bincount(source, minlength=fine.count + 1)
+    into = np.zeros(fine.count + 1, dtype=np.int32)
+    order = np.lexsort((-target, counts))
+    into[source[order]] = target[order]
+    shared = np.zeros(fine.count + 1, dtype=np.bool_)
+    shared[source] = np.bincount(target, minlength=stride)[target] > 1
+    dropped = pieces == 0
+    dropped[0] = False
+    for label in np.unique(fine.phase[dropped]).tolist() if dropped.any() else []:
+        lost = dropped & (fine.phase == label)
+        stay = np.flatnonzero(coarse.phase == label)
+        if len(stay):
+            share[stay] *= 1 + fine.voxels[lost].sum() / share[stay].sum()
+        else:
+            share += np.bincount(here[lost[fine.ids]], minlength=stride)
+    if coarse.phase[0] != OUTSIDE or abs(share.sum() - fine.voxels.sum()) > 1e-6 * fine.voxels.sum():
+        raise AssertionError("the ledger of regions lost voxels")
+    return RegionLedger(fine.phase, fine.voxels, into, pieces, shared), share
