@@ -36,7 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.rmtree(final)
         os.replace(part, final)
     except OSError as error:
-        raise _disk_error(final, error) from error
+        raise as_data_error(error, final) from error
     finally:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
@@ -44,18 +44,22 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def _disk_error(path: Path, error: OSError) -> DataError:
+def as_data_error(error: OSError, path: Path | str | None = None) -> DataError:
+    """An error of the operating system, told as one of ours.
+
+    Args:
+        error: What happened.
+        path: The file it is about; the one that ``error`` names when None.
+
+    Returns:
+        The error to raise.
+    """
+    place = path if path is not None else error.filename or "a file"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(
-            f"no space left on the disk while writing {path};",
-            hint="free some or write elsewhere.",
-        )
+        return DataError(f"no space left on the disk while writing {place};", hint="free some or write elsewhere.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DataError(
-            f"not allowed to write {path};",
-            hint="choose another folder or change its permissions.",
-        )
-    return DataError(f"cannot write {path}: {error.strerror or error}")
+        return DataError(f"not allowed to use {place};", hint="choose another place or change its permissions.")
+    return DataError(f"cannot use {place}: {error.strerror or error}.")
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:

@@ -1,0 +1,23 @@
+"""``pxm2mesh new``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = "pxm2mesh new study.toml --template conduction"
+
+
+def new(
+    context: typer.Context,
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The file to write.")],
+    template: Annotated[str, typer.Option(help="What the study is about.")] = "conduction",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented study file to start from."""
+    from pxm2mesh.study.templates import new_study
+
+    new_study(study, template, replace=force)
+    context.obj.emit({"written": str(study)}, f"written: {study}")

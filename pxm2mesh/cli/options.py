@@ -1,0 +1,37 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pxm2mesh.volume import LabelVolume
+
+Labels = Annotated[str, typer.Argument(
+    metavar="LABELS", help="Label image: folder of slices, .tif, .npy/.npz, .raw, .h5::/path, .nrrd, .nii, .vti, .zarr."
+)]  # fmt: skip
+Spacing = Annotated[str | None, typer.Option(
+    help='Voxel size, "0.4 um" or "0.4, 0.4, 1 um"; needed where the file states none.'
+)]  # fmt: skip
+Phases = Annotated[str, typer.Option(help='Names of the labels, "void=0,NMC=1,LPSCl=2".')]
+Crop = Annotated[str | None, typer.Option(
+    help='Part to use, in voxels: "0:100, 0:100, 20:120" along x, y, z.'
+)]  # fmt: skip
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
+OptionalOutput = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.")]
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
+Ranks = Annotated[int | None, typer.Option("--np", min=1, help="MPI processes; default: as the study says.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Forget earlier results of this run and do everything again.")]
+
+
+def read_labels(labels: str, spacing: str | None, phases: str, crop: str | None) -> LabelVolume:
+    """The label volume that the four shared options describe."""
+    from pxm2mesh.io.images import read_volume
+    from pxm2mesh.phases import PhaseTable
+    from pxm2mesh.volume import parse_crop
+
+    box = None if crop is None else parse_crop(crop)
+    return read_volume(labels, PhaseTable.parse(phases), spacing=spacing, crop=box)

@@ -1,0 +1,169 @@
+"""What a verb needs of the terminal: where results, progress and messages go."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pxm2mesh.progress import SILENT, Progress, Task
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichBars
+    from rich.progress import TaskID
+
+    from pxm2mesh.quantities import Quantities
+
+
+class Session:
+    """One call of the command line.
+
+    Args:
+        as_json: Print the machine form of results.
+        verbosity: -1 quiet, 0 normal, 1 what is being done, 2 everything.
+    """
+
+    def __init__(self, *, as_json: bool = False, verbosity: int = 0) -> None:
+        self.as_json = as_json
+        self.verbosity = verbosity
+
+    def emit(self, machine: Any, human: Callable[[], str] | str | None = None) -> None:
+        """Print a result on stdout: ``machine`` as JSON where asked for, else ``human``."""
+        if self.as_json:
+            print(json.dumps(machine, indent=2, ensure_ascii=False))
+        elif self.verbosity >= 0 and human is not None:
+            print(human() if callable(human) else human)
+
+    def emit_quantities(self, quantities: Quantities) -> None:
+        """Print quantities as a table."""
+        rows = [(q.name, q.subject, format_value(q.value), q.unit if q.unit != "1" else "", q.method)
+                for q in quantities]  # fmt: skip
+        self.emit(quantities.as_list(), lambda: table(("quantity", "of", "value", "unit", "method"), rows))
+
+    def say(self, text: str) -> None:
+        """A line for people, on stderr; silent with ``-q`` or ``--json``."""
+        if self.verbosity >= 0 and not self.as_json:
+            print(text, file=sys.stderr)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Bars on a terminal, lines in a log, nothing when quiet."""
+        if self.verbosity < 0:
+            yield SILENT
+        elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            with _bars() as bars:
+                yield _RichProgress(bars)
+        else:
+            yield _LineProgress() if self.verbosity > 0 else SILENT
+
+    def configure_logging(self) -> None:
+        """Send the library's log to stderr, as much of it as the verbosity asks for."""
+        logger = logging.getLogger("pxm2mesh")
+        logger.handlers[:] = [_StderrHandler()]
+        logger.propagate = False
+        levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
+        logger.setLevel(levels.get(self.verbosity, logging.DEBUG))
+        if self.verbosity == 0 and not self.as_json:
+            logging.getLogger("pxm2mesh.pipeline").setLevel(logging.INFO)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to whatever stderr is now, so that bars are not torn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            text = f"{record.levelname.lower()}: {text}"
+        print(text, file=sys.stderr, flush=True)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table: drawn by rich on a terminal, blank-separated columns in a file or pipe.
+
+    Args:
+        head: Column names. A column named ``value`` is set flush right.
+        rows: Text cells.
+
+    Returns:
+        The text, without a final line break.
+    """
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        drawn = Table(*[], box=None, pad_edge=False, header_style="bold")
+        for name in head:
+            drawn.add_column(name, justify="right" if name == "value" else "left", overflow="fold")
+        for row in rows:
+            drawn.add_row(*row)
+        console = Console(highlight=False)
+        with console.capture() as captured:
+            console.print(drawn)
+        return captured.get().rstrip("\n")
+    widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+    flush = [str.rjust if name == "value" else str.ljust for name in head]
+    return "\n".join(
+        "  ".join(put(cell, width) for put, cell, width in zip(flush, line, widths, strict=True)).rstrip()
+        for line in (head, *rows)
+    )
+
+
+def format_value(value: float) -> str:
+    """Five significant digits; ``inf`` said as such."""
+    return f"{value:.5g}"
+
+
+def _bars() -> RichBars:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
+               TimeElapsedColumn(), TextColumn("[dim]{task.fields[note]}"))  # fmt: skip
+    return Bars(*columns, console=Console(stderr=True), transient=True)
+
+
+class _RichTask:
+    def __init__(self, bars: RichBars, task: TaskID) -> None:
+        self._bars, self._task = bars, task
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        self._bars.update(self._task, advance=amount, **({"note": note} if note else {}))
+
+
+class _RichProgress:
+    def __init__(self, bars: RichBars) -> None:
+        self._bars = bars
+
+    @contextmanager
+    def _open(self, description: str, total: float | None) -> Iterator[Task]:
+        task = self._bars.add_task(description, total=total, note="")
+        try:
+            yield _RichTask(self._bars, task)
+        finally:
+            self._bars.remove_task(task)
+
+    def task(self, description: str, total: float | None = None) -> AbstractContextManager[Task]:
+        return self._open(description, total)
+
+
+class _LineTask:
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        """Lines are written at the end of a task only."""
+
+
+class _LineProgress:
+    @contextmanager
+    def _open(self, description: str) -> Iterator[Task]:
+        start = time.perf_counter()
+        with ExitStack():
+            yield _LineTask()
+        print(f"{description}: {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
+
+    def task(self, description: str, total: float | None = None) -> AbstractContextManager[Task]:
+        return self._open(description)
