@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pxm2mesh.errors import Pxm2meshError as Pxm2meshError
+    from pxm2mesh.materials import Material as Material
+    from pxm2mesh.materials import library as library
+    from pxm2mesh.materials import read_material as read_material
+    from pxm2mesh.materials import read_materials as read_materials
     from pxm2mesh.phases import Phase as Phase
     from pxm2mesh.phases import PhaseTable as PhaseTable
     from pxm2mesh.quantities import Quantities as Quantities
@@ -25,6 +29,10 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Pxm2meshError": "errors",
+    "Material": "materials",
+    "library": "materials",
+    "read_material": "materials",
+    "read_materials": "materials",
     "Phase": "phases",
     "PhaseTable": "phases",
     "Quantities": "quantities",

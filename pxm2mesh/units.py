@@ -33,6 +33,7 @@ INTERNAL_UNITS = MappingProxyType(
         "force": "uN",
         "energy": "pJ",
         "energy_per_area": "pJ/um**2",
+        "fracture_toughness": "MPa*um**0.5",
         "voltage": "V",
         "current": "pA",
         "current_density": "pA/um**2",
