@@ -1,0 +1,1 @@
+"""What every model stands on: domains, fields, solvers, output; no physics."""

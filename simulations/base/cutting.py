@@ -1,0 +1,268 @@
+"""Meshes in plain numpy: restrict them, weld them, cut them open along interfaces.
+
+A cut mesh has one copy of a point for every group of cells around it that hold together through faces
+that are not cut. So a field that is continuous on it may jump across the cut, triple lines and the
+rims of a cut come out right, and two grains that only touch in a point or an edge are separate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from pxm2mesh.errors import GeometryError
+from pxm2mesh.tetmesh import TetMesh
+
+Ints = npt.NDArray[np.int64]
+
+FACES = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+"""Face i of a tetrahedron is opposite of its vertex i."""
+
+
+@dataclass(frozen=True, eq=False)
+class Adjacency:
+    """Which faces of cells lie on each other.
+
+    Attributes:
+        cells: (m, 2) int64 the two cells of each interior face.
+        local: (m, 2) int64 the number of the face in each of them.
+        outer_cells: (b,) int64 cells of the faces with one cell only.
+        outer_local: (b,) int64 the number of the face in it.
+    """
+
+    cells: Ints
+    local: Ints
+    outer_cells: Ints
+    outer_local: Ints
+
+
+def face_keys(triangles: npt.NDArray[np.integer], points: int) -> Ints:
+    """One number per triangle that does not depend on the order of its vertices.
+
+    Args:
+        triangles: (m, 3) vertex numbers below ``points``.
+        points: Number of points.
+
+    Returns:
+        (m,) int64; equal exactly for triangles with the same vertices.
+    """
+    a, b, c = np.sort(triangles.astype(np.int64), axis=1).T
+    if points < 2_000_000:  # points³ fits 63 bits
+        return (a * points + b) * points + c
+    edges = np.unique(a * points + b, return_inverse=True)[1].astype(np.int64)
+    return edges * points + c
+
+
+def adjacency(cells: npt.NDArray[np.integer], points: int) -> Adjacency:
+    """Match the faces of a conforming mesh.
+
+    Args:
+        cells: (k, 4) tetrahedra.
+        points: Number of points.
+
+    Raises:
+        GeometryError: A face has more than two cells.
+    """
+    keys = face_keys(np.asarray(cells)[:, FACES].reshape(-1, 3), points)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    same = ordered[1:] == ordered[:-1]
+    if np.any(same[1:] & same[:-1]):
+        bad = int(order[np.argmax(same[1:] & same[:-1])]) // 4
+        raise GeometryError(f"a face of cell {bad} belongs to more than two cells;", hint="the mesh is not valid.")
+    first = np.flatnonzero(same)
+    pairs = np.stack([order[first], order[first + 1]], axis=1)
+    alone = np.ones(len(order), dtype=bool)
+    alone[first] = alone[first + 1] = False
+    outer = order[alone]
+    return Adjacency(pairs // 4, pairs % 4, outer // 4, outer % 4)
+
+
+def cells_of_facets(
+    cells: npt.NDArray[np.integer], facets: npt.NDArray[np.integer], neighbours: Adjacency, points: int
+) -> tuple[Ints, Ints]:
+    """The cells on the two sides of each facet.
+
+    Args:
+        cells: (k, 4) tetrahedra.
+        facets: (f, 3) triangles, each a face of a cell.
+        neighbours: The adjacency of the cells.
+        points: Number of points.
+
+    Returns:
+        (f, 2) cells and (f, 2) number of the face in them; -1 where there is no second cell, or none at all.
+    """
+    both = np.concatenate([neighbours.cells, np.stack([neighbours.outer_cells, -np.ones_like(neighbours.outer_cells)], 1)])
+    local = np.concatenate([neighbours.local, np.stack([neighbours.outer_local, -np.ones_like(neighbours.outer_local)], 1)])
+    faces = np.take_along_axis(np.asarray(cells)[both[:, 0]], FACES[local[:, 0]], axis=1)
+    keys = face_keys(np.concatenate([faces, np.asarray(facets)]), points)
+    mesh_keys, wanted = keys[: len(faces)], keys[len(faces) :]
+    order = np.argsort(mesh_keys)
+    place = np.minimum(np.searchsorted(mesh_keys[order], wanted), len(order) - 1)
+    found = order[place]
+    hit = (mesh_keys[found] == wanted)[:, None]
+    return np.where(hit, both[found], -1), np.where(hit, local[found], -1)
+
+
+def weld(mesh: TetMesh) -> TetMesh:
+    """The mesh with the two copies of every split facet joined again; the same mesh if nothing is split."""
+    if len(mesh.facet_pairs) == 0:
+        return mesh
+    doubled = np.unique(mesh.facets[mesh.facet_pairs.ravel()])
+    _, first, inverse = np.unique(mesh.points[doubled], axis=0, return_index=True, return_inverse=True)
+    target = np.arange(len(mesh.points))
+    target[doubled] = doubled[first[inverse.ravel()]]
+    keep = np.ones(len(mesh.facets), dtype=bool)
+    keep[mesh.facet_pairs[:, 1]] = False
+    used, renumbered = np.unique(target[mesh.cells], return_inverse=True)
+    new = np.full(len(mesh.points), -1)
+    new[used] = np.arange(len(used))
+    return TetMesh(
+        mesh.points[used], renumbered.reshape(-1, 4), mesh.cell_region, new[target[mesh.facets[keep]]],
+        mesh.facet_sides[keep], mesh.region_phase, mesh.region_volume, mesh.phases, mesh.lower, mesh.upper,
+        point_fields={name: values[used] for name, values in mesh.point_fields.items()},
+        cell_fields=mesh.cell_fields, record=mesh.record,
+    )  # fmt: skip
+
+
+def restrict(mesh: TetMesh, keep: npt.NDArray[np.bool_]) -> TetMesh:
+    """The part of a welded mesh made of some cells, with the facets that bound them.
+
+    Args:
+        mesh: The mesh.
+        keep: (k,) True for the cells that stay.
+
+    Returns:
+        A mesh whose facets towards what was taken away still know what was there.
+
+    Raises:
+        GeometryError: No cell stays.
+    """
+    if keep.all():
+        return mesh
+    if not keep.any():
+        raise GeometryError("no cell is left in this part of the mesh;", hint="check which phases are meshed.")
+    cells = mesh.cells[keep]
+    used, renumbered = np.unique(cells, return_inverse=True)
+    new = np.full(len(mesh.points), -1)
+    new[used] = np.arange(len(used))
+    facets = new[mesh.facets]
+    inside = np.flatnonzero(np.all(facets >= 0, axis=1))
+    renumbered = renumbered.reshape(-1, 4)
+    neighbours = adjacency(renumbered, len(used))
+    owner, _ = cells_of_facets(renumbered, facets[inside], neighbours, len(used))
+    inside = inside[owner[:, 0] >= 0]
+    return TetMesh(
+        mesh.points[used], renumbered, mesh.cell_region[keep], facets[inside], mesh.facet_sides[inside],
+        mesh.region_phase, mesh.region_volume, mesh.phases, mesh.lower, mesh.upper,
+        point_fields={name: values[used] for name, values in mesh.point_fields.items()},
+        cell_fields={name: values[keep] for name, values in mesh.cell_fields.items()}, record=mesh.record,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class CutMesh:
+    """A mesh cut open.
+
+    Attributes:
+        points: (n, 3) µm, one row per copy of a point.
+        cells: (k, 4) int64 into ``points``.
+        parent: (n,) int64 the point of the uncut mesh that each is a copy of.
+    """
+
+    points: npt.NDArray[np.float64]
+    cells: Ints
+    parent: Ints
+
+
+def cut(mesh: TetMesh, neighbours: Adjacency, open_faces: npt.NDArray[np.bool_]) -> CutMesh:
+    """Give every group of cells that hold together around a point its own copy of that point.
+
+    Args:
+        mesh: A welded mesh.
+        neighbours: Its adjacency.
+        open_faces: (m,) True for the interior faces of ``neighbours`` that are cut.
+
+    Returns:
+        The cut mesh; cells keep their numbers and the order of their vertices.
+    """
+    cells = mesh.cells.astype(np.int64)
+    critical = np.zeros(len(mesh.points), dtype=bool)  # only there can cells come apart
+    for owner, local in (
+        (neighbours.outer_cells, neighbours.outer_local),
+        (neighbours.cells[open_faces, 0], neighbours.local[open_faces, 0]),
+    ):
+        critical[np.take_along_axis(cells[owner], FACES[local], axis=1)] = True
+    closed = ~open_faces
+    ends = []
+    for side in (0, 1):  # corners of the shared face, in the same order seen from both cells
+        cell, local = neighbours.cells[closed, side], neighbours.local[closed, side]
+        corner = FACES[local]
+        vertex = np.take_along_axis(cells[cell], corner, axis=1)
+        order = np.argsort(vertex, axis=1)
+        ends.append((cell[:, None] * 4 + np.take_along_axis(corner, order, 1), np.take_along_axis(vertex, order, 1)))
+    matters = critical[ends[0][1]]
+    corner_a, corner_b = ends[0][0][matters], ends[1][0][matters]
+    corners = np.flatnonzero(critical[cells].ravel())
+    place = np.full(cells.size, -1)
+    place[corners] = np.arange(len(corners))
+    graph = coo_matrix(
+        (np.ones(len(corner_a), dtype=np.int8), (place[corner_a], place[corner_b])), shape=(len(corners),) * 2
+    )
+    groups, group = connected_components(graph, directed=False)
+    label = np.zeros(cells.size, dtype=np.int64)
+    label[corners] = group
+    unique, renumbered = np.unique(cells.ravel() * (groups + 1) + label, return_inverse=True)
+    parent = unique // (groups + 1)
+    return CutMesh(mesh.points[parent], renumbered.reshape(-1, 4).astype(np.int64), parent)
+
+
+def components(cell_count: int, neighbours: Adjacency, keep: npt.NDArray[np.bool_]) -> tuple[int, Ints]:
+    """Face-connected components of the cells in ``keep``.
+
+    Args:
+        cell_count: Number of cells.
+        neighbours: Their adjacency.
+        keep: (k,) True for the cells that count.
+
+    Returns:
+        How many there are, and (k,) the component of each cell, -1 for cells that do not count.
+    """
+    number = np.full(cell_count, -1, dtype=np.int64)
+    chosen = np.flatnonzero(keep)
+    number[chosen] = np.arange(len(chosen))
+    pairs = number[neighbours.cells[np.all(keep[neighbours.cells], axis=1)]]
+    graph = coo_matrix((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(chosen),) * 2)
+    count, label = connected_components(graph, directed=False)
+    number[chosen] = label
+    return int(count), number
+
+
+def reaches(
+    mesh: TetMesh, owner: Ints, component: Ints, names: Sequence[str]
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which components have a facet on each named box face or interface.
+
+    Args:
+        mesh: The mesh.
+        owner: (f, 2) cells of its facets (`cells_of_facets`).
+        component: (k,) component of each cell, -1 for none.
+        names: Box faces or interfaces.
+
+    Returns:
+        Name → (components,) bool.
+    """
+    count = int(component.max(initial=-1)) + 1
+    result = {}
+    for name in names:
+        cells = owner[mesh.facets_of(name)].ravel()
+        touched = component[cells[cells >= 0]]
+        there = np.zeros(count, dtype=bool)
+        there[touched[touched >= 0]] = True
+        result[name] = there
+    return result

@@ -1,0 +1,439 @@
+"""A mesh of pxm2mesh as a DOLFINx mesh with names: phases, interfaces, box faces, cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import basix.ufl
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+from dolfinx import mesh as dmesh
+from mpi4py import MPI
+
+from pxm2mesh.errors import UsageError, did_you_mean
+from pxm2mesh.phases import PhaseTable
+from pxm2mesh.surface import BOX_FACES
+from pxm2mesh.tetmesh import TetMesh
+from simulations.base import compat, cutting
+
+T = TypeVar("T")
+OUTSIDE_NAME = "outside"
+"""Facets with nothing behind them that lie on no box face (a ball without a box, say)."""
+
+
+def on_root(comm: MPI.Comm, work: Callable[[], T]) -> T:
+    """Do ``work`` on rank 0 and give the result, or raise its error, on every rank.
+
+    Args:
+        comm: The ranks; all must call.
+        work: What to do; its result must be picklable.
+    """
+    result: Any = None
+    error: Exception | None = None
+    if comm.rank == 0:
+        try:
+            result = work()
+        except Exception as raised:
+            error = raised
+    error = comm.bcast(error)
+    if error is not None:
+        raise error
+    return comm.bcast(result)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class CutFacets:
+    """The facets of cut interfaces that this rank integrates over; both sides are local.
+
+    The plus side is the phase with the lower label (the lower region where the labels are equal), which
+    is the first one in the interface's name.
+
+    Attributes:
+        cells: (n, 2) int32 local cell on the plus and on the minus side.
+        points: (n, 2, 3) int32 local geometry nodes of the facet on both sides, in the same order.
+        tags: (n,) int32 which interface, see `Domain.facet_names`.
+        index: (n,) int64 the facet's number among all cut facets, the same on any number of ranks.
+        total: Number of cut facets on all ranks.
+    """
+
+    cells: npt.NDArray[np.int32]
+    points: npt.NDArray[np.int32]
+    tags: npt.NDArray[np.int32]
+    index: npt.NDArray[np.int64]
+    total: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What every rank needs to know of the input arrays."""
+
+    phases: PhaseTable
+    lower: npt.NDArray[np.float64]
+    upper: npt.NDArray[np.float64]
+    names: dict[str, int]
+    cell_phase: npt.NDArray[np.int32]
+    cell_region: npt.NDArray[np.int32]
+    cell_fields: dict[str, npt.NDArray[np.float64]]
+    tagged: npt.NDArray[np.int64]  # (t, 3) cell, vertex opposite of the facet, tag
+    cut_cells: npt.NDArray[np.int64]  # (n, 2)
+    cut_points: npt.NDArray[np.int64]  # (n, 2, 3)
+    cut_tags: npt.NDArray[np.int32]  # (n,)
+    point_count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Where equations are solved: a DOLFINx mesh whose parts have names.
+
+    Attributes:
+        mesh: The DOLFINx mesh (µm); cut open along the interfaces of `cut_names`.
+        phases: The phase table.
+        lower: (3,) µm, lower corner of the sample's box.
+        upper: (3,) µm, upper corner.
+        cell_tags: Label of the phase of each local cell.
+        facet_tags: Interfaces and box faces; `facet_names` says which number is which.
+        facet_names: ``"NMC | LPSCl"``, ``"z+"``, ``"outside"`` → tag.
+        cell_region: (local cells,) int32 region of each.
+        cell_index: (local cells,) int64 position in the input arrays, ghosts included.
+        point_index: (local geometry nodes,) int64 position in the cut input arrays.
+        cell_total: Cells on all ranks.
+        point_total: Geometry nodes on all ranks, copies counted.
+        cell_fields: Name with unit → (local cells,) values that came with the mesh.
+        cuts: The facets across which fields may jump.
+        source: The uncut mesh, on rank 0; None elsewhere.
+        parent: (point_total,) point of ``source`` of each node, on rank 0; None elsewhere.
+    """
+
+    mesh: dmesh.Mesh
+    phases: PhaseTable
+    lower: npt.NDArray[np.float64]
+    upper: npt.NDArray[np.float64]
+    cell_tags: dmesh.MeshTags
+    facet_tags: dmesh.MeshTags
+    facet_names: Mapping[str, int]
+    cell_region: npt.NDArray[np.int32]
+    cell_index: npt.NDArray[np.int64]
+    point_index: npt.NDArray[np.int64]
+    cell_total: int
+    point_total: int
+    cell_fields: Mapping[str, npt.NDArray[np.float64]]
+    cuts: CutFacets
+    source: TetMesh | None = field(repr=False)
+    parent: npt.NDArray[np.int64] | None = field(repr=False)
+
+    @classmethod
+    def from_mesh(
+        cls,
+        mesh: TetMesh | None,
+        comm: MPI.Comm = MPI.COMM_WORLD,
+        *,
+        cut: Iterable[str] | None = None,
+        phases: Sequence[str] | None = None,
+        keep: npt.NDArray[np.bool_] | None = None,
+        cell_fields: Mapping[str, npt.NDArray[np.float64]] | None = None,
+    ) -> Domain:
+        """Distribute a mesh over the ranks.
+
+        Args:
+            mesh: The mesh; needed on rank 0 only.
+            comm: The ranks.
+            cut: Interfaces across which fields may jump, ``"NMC | LPSCl"``; ``"NMC | NMC"`` for those
+                between regions of one phase. None: those at which the mesh is already split.
+            phases: Keep only these.
+            keep: (k,) keep only these cells.
+            cell_fields: More values per cell of ``mesh``; those that the mesh has come along anyway.
+
+        Returns:
+            The domain.
+
+        Raises:
+            UsageError: An unknown phase or interface.
+            GeometryError: Nothing is left, or the mesh is not valid.
+
+        Example:
+            >>> from simulations.shapes import layers
+            >>> domain = Domain.from_mesh(layers({"A": 0.5, "B": 0.5}, cells=(2, 1, 1)), cut=["A | B"])
+            >>> round(domain.volume("A"), 12)
+            0.5
+        """
+        held: dict[str, Any] = {}
+
+        def prepare() -> _Plan:
+            if mesh is None:
+                raise UsageError("rank 0 was given no mesh.")
+            plan, held["cut"], held["welded"] = _plan(mesh, cut, phases, keep, cell_fields or {})
+            return plan
+
+        plan = on_root(comm, prepare)
+        return _build(comm, plan, held.get("cut"), held.get("welded"))
+
+    def restricted(
+        self,
+        *,
+        phases: Sequence[str] | None = None,
+        keep: npt.NDArray[np.bool_] | None = None,
+        cut: Iterable[str] | None = None,
+        cell_fields: Mapping[str, npt.NDArray[np.float64]] | None = None,
+    ) -> Domain:
+        """The part of the domain made of some phases or cells, as a domain of its own.
+
+        Args:
+            phases: Keep only these.
+            keep: (cell_total,) keep only these cells of ``source``; needed on rank 0 only.
+            cut: As in `from_mesh`; None cuts where this domain is cut.
+            cell_fields: More values per cell of ``source``; needed on rank 0 only.
+        """
+        names = self.cut_names if cut is None else tuple(cut)
+        return Domain.from_mesh(self.source, self.comm, cut=names, phases=phases, keep=keep, cell_fields=cell_fields)
+
+    @property
+    def comm(self) -> MPI.Comm:
+        """The ranks that share it."""
+        return self.mesh.comm
+
+    @property
+    def box_volume(self) -> float:
+        """µm³ of the whole sample, what is not meshed included."""
+        return float(np.prod(self.upper - self.lower))
+
+    @property
+    def cut_names(self) -> tuple[str, ...]:
+        """The interfaces that are cut open, on any rank."""
+        tags = set().union(*self.comm.allgather(set(self.cuts.tags.tolist())))
+        return tuple(name for name, tag in self.facet_names.items() if tag in tags)
+
+    @property
+    def meshed(self) -> tuple[str, ...]:
+        """The phases that have cells, in the order of their labels."""
+        labels = set().union(*self.comm.allgather(set(np.unique(self.cell_tags.values).tolist())))
+        return tuple(p.name for p in self.phases if p.label in labels)
+
+    def tag(self, name: str) -> int:
+        """The number of an interface or box face.
+
+        Raises:
+            UsageError: There is no such facet in this domain; the hint names the closest.
+        """
+        wanted = canonical_name(self.phases, name)
+        if wanted not in self.facet_names:
+            raise UsageError(f"this mesh has no facet {name!r};", hint=did_you_mean(wanted, self.facet_names))
+        return self.facet_names[wanted]
+
+    def facets(self, *names: str) -> npt.NDArray[np.int32]:
+        """Local facets (both copies of a cut one) of interfaces or box faces."""
+        tags = [self.tag(name) for name in names]
+        return np.asarray(self.facet_tags.indices[np.isin(self.facet_tags.values, tags)])
+
+    def cells(self, *phases: str) -> npt.NDArray[np.int32]:
+        """Local cells of the named phases, ghosts included."""
+        labels = [self.phases[name].label for name in phases]
+        return np.asarray(self.cell_tags.indices[np.isin(self.cell_tags.values, labels)])
+
+    def dx(self, *phases: str, **metadata: Any) -> ufl.Measure:
+        """Integrate over the named phases, or over all; ``quadrature_degree=…`` and the like go to UFL."""
+        measure = ufl.Measure("dx", domain=self.mesh, subdomain_data=self.cell_tags, metadata=metadata or None)
+        return measure(tuple(self.phases[name].label for name in phases)) if phases else measure
+
+    def ds(self, *names: str, **metadata: Any) -> ufl.Measure:
+        """Integrate over the named facets that have a cell on one side: box faces, cut or outer interfaces.
+
+        A cut interface is counted once from each side.
+        """
+        measure = ufl.Measure("ds", domain=self.mesh, subdomain_data=self.facet_tags, metadata=metadata or None)
+        return measure(tuple(self.tag(name) for name in names)) if names else measure
+
+    def dS(self, *names: str, **metadata: Any) -> ufl.Measure:  # noqa: N802 - UFL's own name
+        """Integrate over the named interfaces that have cells on both sides and are not cut."""
+        measure = ufl.Measure("dS", domain=self.mesh, subdomain_data=self.facet_tags, metadata=metadata or None)
+        return measure(tuple(self.tag(name) for name in names)) if names else measure
+
+    def integrate(self, integrand: Any) -> float:
+        """The integral of a UFL form without arguments over all ranks."""
+        return float(np.real(self.comm.allreduce(fem.assemble_scalar(fem.form(integrand)))))
+
+    def volume(self, *phases: str) -> float:
+        """µm³ of the named phases, or of everything meshed."""
+        return self.integrate(fem.Constant(self.mesh, 1.0) * self.dx(*phases))
+
+    def area(self, name: str) -> float:
+        """µm² of an interface or box face; both sides of a cut one count once."""
+        one = fem.Constant(self.mesh, 1.0)
+        twice = 2.0 if canonical_name(self.phases, name) in self.cut_names else 1.0
+        return self.integrate(one * self.ds(name)) / twice + self.integrate(one * self.dS(name))
+
+    def by_phase(self, values: Mapping[str, float], *, name: str = "coefficient") -> fem.Function:
+        """A coefficient that is constant in each phase.
+
+        Args:
+            values: Phase → value; every meshed phase must be there.
+            name: Name of the function.
+
+        Returns:
+            A function constant in each cell.
+        """
+        missing = [p for p in self.meshed if p not in values]
+        if missing:
+            raise UsageError(f"no {name} for phase {missing[0]!r};", hint=f"give one for each of {self.meshed}.")
+        function = fem.Function(fem.functionspace(self.mesh, ("DG", 0)), name=name)
+        table = np.full(max(self.phases.labels) + 1, np.nan)
+        for phase, value in values.items():
+            table[self.phases[phase].label] = value
+        function.x.array[np.asarray(function.function_space.dofmap.list)[:, 0]] = table[self.cell_tags.values]
+        return function
+
+    def dofs_on(self, space: fem.FunctionSpace, *names: str) -> npt.NDArray[np.int32]:
+        """Local unknowns of ``space`` (blocks, if it is blocked) on the named facets."""
+        return np.asarray(fem.locate_dofs_topological(space, 2, self.facets(*names)))
+
+    def __repr__(self) -> str:
+        ranks = f" on {self.comm.size} ranks" if self.comm.size > 1 else ""
+        cuts = f", cut at {', '.join(self.cut_names)}" if self.cut_names else ""
+        return f"Domain({self.cell_total:,} cells, {self.point_total:,} nodes of {', '.join(self.meshed)}{cuts}{ranks})"
+
+
+def canonical_name(phases: PhaseTable, name: str) -> str:
+    """``"LPSCl|NMC"`` → ``"NMC | LPSCl"`` (lower label first); box faces stay as they are."""
+    if "|" not in name:
+        if name not in (*BOX_FACES, OUTSIDE_NAME):
+            raise UsageError(f"{name!r} is neither a box face nor an interface;", hint=did_you_mean(name, BOX_FACES))
+        return name
+    parts = [part.strip() for part in name.split("|")]
+    if len(parts) == 2 and parts[0] == parts[1]:
+        return f"{phases[parts[0]].name} | {phases[parts[1]].name}"
+    first, second = phases.pair(name)
+    return phases.pair_name(first.label, second.label)
+
+
+def _facet_tags(mesh: TetMesh) -> tuple[dict[str, int], npt.NDArray[np.int32]]:
+    """Names present → tag, and the tag of each facet of the mesh."""
+    tags = np.zeros(len(mesh.facets), dtype=np.int32)
+    names: dict[str, int] = {}
+
+    def give(name: str, where: npt.NDArray[Any]) -> None:
+        if len(where):
+            names[name] = len(names) + 1
+            tags[where] = names[name]
+
+    outer = np.any(mesh.facet_sides == 0, axis=1)
+    for face in BOX_FACES:
+        give(face, mesh.facets_of(face))
+    give(OUTSIDE_NAME, np.flatnonzero(outer & (tags == 0)))
+    labels = np.sort(mesh.region_phase[mesh.facet_sides], axis=1)
+    for low, high in np.unique(labels[~outer], axis=0):
+        name = f"{mesh.phases.by_label(low).name} | {mesh.phases.by_label(high).name}"
+        give(name, np.flatnonzero(~outer & (labels[:, 0] == low) & (labels[:, 1] == high)))
+    return names, tags
+
+
+def _plan(
+    mesh: TetMesh,
+    cut: Iterable[str] | None,
+    phases: Sequence[str] | None,
+    keep: npt.NDArray[np.bool_] | None,
+    cell_fields: Mapping[str, npt.NDArray[np.float64]],
+) -> tuple[_Plan, cutting.CutMesh, TetMesh]:
+    table = mesh.phases
+    if cut is None:
+        labels = np.unique(mesh.region_phase[mesh.facet_sides[mesh.facet_pairs[:, 0]]], axis=0)
+        cut = [f"{table.by_label(a).name} | {table.by_label(b).name}" for a, b in labels]
+    wanted = {canonical_name(table, name) for name in cut}
+    chosen = np.ones(len(mesh.cells), dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
+    if phases is not None:
+        chosen = chosen & np.isin(mesh.cell_phase(), [table[name].label for name in phases])
+    mesh = cutting.restrict(cutting.weld(mesh), chosen)
+    neighbours = cutting.adjacency(mesh.cells, len(mesh.points))
+    owner, local = cutting.cells_of_facets(mesh.cells, mesh.facets, neighbours, len(mesh.points))
+    names, tags = _facet_tags(mesh)
+    open_tags = [tag for name, tag in names.items() if name in wanted]
+    opened = np.isin(tags, open_tags) & (owner[:, 1] >= 0)
+    faces = neighbours.cells[:, 0] * 4 + neighbours.local[:, 0]
+    opened_faces = np.isin(faces, owner[opened, 0] * 4 + local[opened, 0])
+    broken = cutting.cut(mesh, neighbours, opened_faces)
+    tagged = []
+    for side in (0, 1):
+        there = (owner[:, side] >= 0) & (tags > 0)
+        cell, face = owner[there, side], local[there, side]
+        tagged.append(np.stack([cell, broken.cells[cell, face], tags[there]], axis=1))
+    cells, points = _sides(mesh, broken, owner[opened], local[opened])
+    fields = {**mesh.cell_fields, **{k: np.asarray(v, dtype=np.float64)[chosen] for k, v in cell_fields.items()}}
+    plan = _Plan(
+        table, mesh.lower, mesh.upper, names, mesh.cell_phase(), mesh.cell_region, fields,
+        np.concatenate(tagged), cells, points, tags[opened], len(broken.points),
+    )  # fmt: skip
+    return plan, broken, mesh
+
+
+def _sides(
+    mesh: TetMesh, broken: cutting.CutMesh, owner: cutting.Ints, local: cutting.Ints
+) -> tuple[cutting.Ints, cutting.Ints]:
+    """Cells and points of cut facets, plus side (lower label, then lower region) first, points matched."""
+    rank = mesh.cell_phase()[owner].astype(np.int64) * (len(mesh.region_phase) + 1) + mesh.cell_region[owner]
+    swap = rank[:, 0] > rank[:, 1]
+    owner[swap], local[swap] = owner[swap, ::-1], local[swap, ::-1]
+    points = np.empty((len(owner), 2, 3), dtype=np.int64)
+    for side in (0, 1):
+        copies = np.take_along_axis(broken.cells[owner[:, side]], cutting.FACES[local[:, side]], axis=1)
+        points[:, side] = np.take_along_axis(copies, np.argsort(broken.parent[copies], axis=1), axis=1)
+    return owner, points
+
+
+def _build(comm: MPI.Comm, plan: _Plan, broken: cutting.CutMesh | None, source: TetMesh | None) -> Domain:
+    """Distribute the arrays and find everything again on each rank."""
+    if broken is not None and source is not None:
+        points, cells = np.ascontiguousarray(broken.points), np.ascontiguousarray(broken.cells)
+        whole = source.cells.astype(np.int64)
+    else:
+        points, cells = np.zeros((0, 3)), np.zeros((0, 4), dtype=np.int64)
+        whole = cells
+    partition = compat.cell_partitioner(dmesh.GhostMode.shared_facet)
+
+    def as_if_whole(ranks: MPI.Comm, parts: int, types: Any, _cells: Any) -> Any:
+        """Partition the uncut mesh: then both sides of each cut facet are local (one as a ghost, perhaps)."""
+        return partition(ranks, parts, types, [np.ascontiguousarray(whole).ravel()])
+
+    element = basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,), dtype=np.float64)
+    mesh = compat.create_mesh(comm, cells, points, ufl.Mesh(element), as_if_whole)
+    for pair in ((3, 2), (2, 3), (3, 3), (3, 0), (2, 0)):
+        mesh.topology.create_connectivity(*pair)
+    cell_index = compat.original_cells(mesh).astype(np.int64)
+    point_index = np.asarray(mesh.geometry.input_global_indices).astype(np.int64)
+    local_cell = np.full(len(plan.cell_phase), -1, dtype=np.int64)
+    local_cell[cell_index] = np.arange(len(cell_index))
+    cell_tags = dmesh.meshtags(
+        mesh, 3, np.arange(len(cell_index), dtype=np.int32), plan.cell_phase[cell_index].astype(np.int32)
+    )
+    return Domain(
+        mesh, plan.phases, plan.lower, plan.upper, cell_tags, _meshtags_of_facets(mesh, plan, local_cell, point_index),
+        plan.names, plan.cell_region[cell_index], cell_index, point_index, len(plan.cell_phase), plan.point_count,
+        {name: values[cell_index] for name, values in plan.cell_fields.items()},
+        _local_cuts(mesh, plan, local_cell, point_index), source, None if broken is None else broken.parent,
+    )  # fmt: skip
+
+
+def _meshtags_of_facets(
+    mesh: dmesh.Mesh, plan: _Plan, local_cell: npt.NDArray[np.int64], point_index: npt.NDArray[np.int64]
+) -> dmesh.MeshTags:
+    cell = local_cell[plan.tagged[:, 0]]
+    here = cell >= 0
+    cell, opposite, tag = cell[here], plan.tagged[here, 1], plan.tagged[here, 2]
+    vertices = point_index[np.asarray(mesh.geometry.dofmap)[cell]]
+    face = np.argmax(vertices == opposite[:, None], axis=1)  # face i is opposite of vertex i
+    facets_of_cells = np.asarray(mesh.topology.connectivity(3, 2).array).reshape(-1, 4)
+    facets, first = np.unique(facets_of_cells[cell, face], return_index=True)
+    return dmesh.meshtags(mesh, 2, facets.astype(np.int32), tag[first].astype(np.int32))
+
+
+def _local_cuts(
+    mesh: dmesh.Mesh, plan: _Plan, local_cell: npt.NDArray[np.int64], point_index: npt.NDArray[np.int64]
+) -> CutFacets:
+    owned = mesh.topology.index_map(3).size_local
+    cells = local_cell[plan.cut_cells].reshape(-1, 2)
+    mine = np.flatnonzero((cells[:, 0] >= 0) & (cells[:, 0] < owned))
+    assert np.all(cells[mine, 1] >= 0), "a cut facet has its other side on another rank"
+    order = np.argsort(point_index)
+    points = order[np.searchsorted(point_index[order], plan.cut_points[mine])]
+    return CutFacets(cells[mine].astype(np.int32), points.astype(np.int32), plan.cut_tags[mine], mine, len(cells))

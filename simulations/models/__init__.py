@@ -1,0 +1,1 @@
+"""One physics each, built on ``simulations.base``."""
