@@ -7,7 +7,7 @@ use too, and compile several times slower. Here a kernel is compiled serially an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -16,6 +16,7 @@ from typing import Any
 _CHUNKS_PER_THREAD = 4
 
 
+@cache
 def thread_count() -> int:
     """Threads to use: ``NUMBA_NUM_THREADS`` where set, else the cores this process may run on."""
     stated = os.environ.get("NUMBA_NUM_THREADS", "")
@@ -32,6 +33,18 @@ def ranges(count: int, pieces: int) -> list[tuple[int, int]]:
     pieces = max(1, min(pieces, count))
     edges = [count * p // pieces for p in range(pieces + 1)]
     return list(pairwise(edges))
+
+
+def run_all(jobs: Iterable[Callable[[], object]]) -> None:
+    """Run jobs that do not depend on each other, on all threads; a single one without a thread."""
+    jobs = list(jobs)
+    if len(jobs) == 1 or thread_count() == 1:
+        for job in jobs:
+            job()
+        return
+    pool = _pool(thread_count(), os.getpid())
+    for running in [pool.submit(job) for job in jobs]:
+        running.result()
 
 
 def over_planes(kernel: Callable[..., Any], count: int, *arguments: Any) -> None:

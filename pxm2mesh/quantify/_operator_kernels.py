@@ -1,0 +1,189 @@
+"""Compiled set-up of the transport operator: faces, start profile, coarse levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from pxm2mesh.quantify._smoother_kernels import LIMIT, F
+
+PLATE = 255
+"""Marks the padding of ``count`` next to a plate."""
+
+
+@njit(cache=True, nogil=True)
+def count_faces(first: int, last: int, mask: Any, count: Any, axis: int) -> None:
+    """Sum of the face conductances of every voxel: 1 per conducting neighbour, 2 per plate.
+
+    Args:
+        first: First plane (1 is the first inside the padding).
+        last: Last plane, included.
+        mask: Padded uint8, 1 where the percolating conductor is; padding copied where periodic, else 0.
+        count: Padded uint8, written inside.
+        axis: Transport axis.
+    """
+    nz, ny, nx = mask.shape
+    for k in range(first, last + 1):
+        for j in range(1, ny - 1):
+            plates = 0
+            if axis == 0:
+                plates = 2 * (k == 1) + 2 * (k == nz - 2)
+            elif axis == 1:
+                plates = 2 * (j == 1) + 2 * (j == ny - 2)
+            m, u, d, lo, h, out = mask[k, j], mask[k - 1, j], mask[k + 1, j], mask[k, j - 1], mask[k, j + 1], count[k, j]
+            for i in range(1, nx - 1):
+                out[i] = m[i] * (plates + m[i - 1] + m[i + 1] + u[i] + d[i] + lo[i] + h[i])
+            if axis == 2:
+                out[1] += 2 * m[1]
+                out[nx - 2] += 2 * m[nx - 2]
+
+
+@njit(cache=True, nogil=True)
+def fill_rho(first: int, last: int, phase: Any, mask: Any, of_phase: Any, rho: Any) -> None:
+    """``rho`` of every voxel of the percolating conductor (the others keep what they have)."""
+    for k in range(first, last + 1):
+        for j in range(1, rho.shape[1] - 1):
+            for i in range(1, rho.shape[2] - 1):
+                if mask[k, j, i]:
+                    rho[k, j, i] = of_phase[phase[k - 1, j - 1, i - 1]]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _face(kind: int, count: Any, rho: Any, factor: Any, a: Any, b: Any) -> Any:
+    """Conductance of the face between voxels ``a`` and ``b`` (index triples)."""
+    if kind == 0:
+        c, d = count[a], count[b]
+        if c == 0 or d == 0:
+            return F(0)
+        return F(2) if c == PLATE or d == PLATE else F(1)
+    r, s = rho[a], rho[b]
+    return F(0) if r > LIMIT or s > LIMIT else F(factor / (r + s))
+
+
+@njit(cache=True, nogil=True)
+def face_sums(first: int, last: int, kind: int, count: Any, rho: Any, axis: int, sums: Any) -> None:
+    """Sum the conductances of the faces across the transport axis, per plane and position along the axis.
+
+    Args:
+        first: First plane.
+        last: Last plane, included.
+        kind: 0 or 1, as in the smoother.
+        count: Operator, kind 0.
+        rho: Operator, kind 1.
+        axis: Transport axis.
+        sums: (planes + 2, n + 1) float64, written: row k holds what plane k adds to each position.
+    """
+    nz, ny, nx = count.shape if kind == 0 else rho.shape
+    one = F(1)
+    for k in range(first, last + 1):
+        for j in range(1, ny - 1):
+            for i in range(1, nx - 1):
+                if axis == 0:
+                    if k == 1:
+                        sums[k, 0] += _face(kind, count, rho, one, (0, j, i), (1, j, i))
+                    sums[k, k] += _face(kind, count, rho, one, (k, j, i), (k + 1, j, i))
+                elif axis == 1:
+                    if j == 1:
+                        sums[k, 0] += _face(kind, count, rho, one, (k, 0, i), (k, 1, i))
+                    sums[k, j] += _face(kind, count, rho, one, (k, j, i), (k, j + 1, i))
+                else:
+                    if i == 1:
+                        sums[k, 0] += _face(kind, count, rho, one, (k, j, 0), (k, j, 1))
+                    sums[k, i] += _face(kind, count, rho, one, (k, j, i), (k, j, i + 1))
+
+
+@njit(cache=True, nogil=True)
+def start_residual(first: int, last: int, kind: int, count: Any, rho: Any, axis: int, drop: Any, r: Any, part: Any) -> None:
+    """Net current into every voxel when the potential depends on the position along the axis only.
+
+    Args are those of `face_sums`; ``drop`` (n + 1,) is the potential drop across each face, ``r`` is written,
+    ``part`` gets the squared norm of each plane.
+    """
+    nz, ny, nx = r.shape
+    one = F(1)
+    for k in range(first, last + 1):
+        total = 0.0
+        for j in range(1, ny - 1):
+            for i in range(1, nx - 1):
+                here = (k, j, i)
+                if axis == 0:
+                    below, above, at = (k - 1, j, i), (k + 1, j, i), k
+                elif axis == 1:
+                    below, above, at = (k, j - 1, i), (k, j + 1, i), j
+                else:
+                    below, above, at = (k, j, i - 1), (k, j, i + 1), i
+                into = _face(kind, count, rho, one, below, here) * drop[at - 1]
+                out = _face(kind, count, rho, one, here, above) * drop[at]
+                r[k, j, i] = into - out
+                total += (into - out) ** 2
+        part[k] = total
+
+
+@njit(cache=True, nogil=True)
+def coarsen(
+    first: int, last: int, kind: int, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any, cz: Any, cy: Any, cx: Any
+) -> None:
+    """Face conductances of the next level: half the sum of the fine faces that cross between blocks.
+
+    Args:
+        first: First coarse plane (0 for the faces of the padding).
+        last: Last coarse plane, included.
+        kind: How the fine operator is stored.
+        count: Operator, kind 0.
+        rho: Operator, kind 1.
+        axis: (3,) factors of the directions, kind 1.
+        kz: Operator, kind 2.
+        ky: Operator, kind 2.
+        kx: Operator, kind 2.
+        cz: Coarse faces across the first axis, written.
+        cy: Coarse faces across the second axis, written.
+        cx: Coarse faces across the third axis, written.
+    """
+    nz, ny, nx = count.shape if kind == 0 else rho.shape if kind == 1 else kz.shape
+    half = F(0.5)
+    for K in range(first, last + 1):
+        for J in range(cz.shape[1] - 1):
+            for I in range(cz.shape[2] - 1):  # noqa: E741
+                fk, fj, fi = min(2 * K, nz - 2), min(2 * J, ny - 2), min(2 * I, nx - 2)
+                a, b, c = F(0), F(0), F(0)
+                for k in range(max(2 * K - 1, 1), fk + 1):
+                    for j in range(max(2 * J - 1, 1), fj + 1):
+                        if K and J:
+                            c += cx_face(kind, count, rho, axis, kx, k, j, fi)
+                for k in range(max(2 * K - 1, 1), fk + 1):
+                    for i in range(max(2 * I - 1, 1), fi + 1):
+                        if K and I:
+                            b += cy_face(kind, count, rho, axis, ky, k, fj, i)
+                for j in range(max(2 * J - 1, 1), fj + 1):
+                    for i in range(max(2 * I - 1, 1), fi + 1):
+                        if J and I:
+                            a += cz_face(kind, count, rho, axis, kz, fk, j, i)
+                cz[K, J, I], cy[K, J, I], cx[K, J, I] = half * a, half * b, half * c
+
+
+@njit(cache=True, nogil=True, inline="always")
+def cz_face(kind: int, count: Any, rho: Any, axis: Any, kz: Any, k: int, j: int, i: int) -> Any:
+    """Face between plane k and the next."""
+    return kz[k, j, i] if kind == 2 else _face(kind, count, rho, axis[0], (k, j, i), (k + 1, j, i))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def cy_face(kind: int, count: Any, rho: Any, axis: Any, ky: Any, k: int, j: int, i: int) -> Any:
+    """Face between row j and the next."""
+    return ky[k, j, i] if kind == 2 else _face(kind, count, rho, axis[1], (k, j, i), (k, j + 1, i))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def cx_face(kind: int, count: Any, rho: Any, axis: Any, kx: Any, k: int, j: int, i: int) -> Any:
+    """Face between voxel i of a row and the next."""
+    return kx[k, j, i] if kind == 2 else _face(kind, count, rho, axis[2], (k, j, i), (k, j, i + 1))
+
+
+@njit(cache=True, nogil=True)
+def diagonal(first: int, last: int, kz: Any, ky: Any, kx: Any, dg: Any) -> None:
+    """Sum of the six face conductances of every cell."""
+    for k in range(first, last + 1):
+        for j in range(1, dg.shape[1] - 1):
+            for i in range(1, dg.shape[2] - 1):
+                dg[k, j, i] = kz[k - 1, j, i] + kz[k, j, i] + ky[k, j - 1, i] + ky[k, j, i] + kx[k, j, i - 1] + kx[k, j, i]
