@@ -17,13 +17,28 @@ from typer.core import TyperGroup
 from pxm2mesh.cli.session import Session
 from pxm2mesh.errors import Pxm2meshError
 
-VERBS = ("new", "check", "info", "phantom", "segment", "quantify", "surface", "mesh", "run", "solve", "report", "doctor")
+VERBS = (
+    "new",
+    "check",
+    "info",
+    "phantom",
+    "segment",
+    "quantify",
+    "surface",
+    "mesh",
+    "run",
+    "solve",
+    "report",
+    "doctor",
+)
 """In the order of the help page; each is a module here with a function of its name."""
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print the machine form.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
-Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say what is being done; -vv: everything.")]
+Verbose = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Say what is being done; -vv: everything.")
+]
 
 
 def _with_shared_options(verb: Callable[..., Any]) -> Callable[..., Any]:

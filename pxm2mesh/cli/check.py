@@ -15,6 +15,8 @@ def check(context: typer.Context, study: StudyFile) -> int:
 
     found, problems = check_study(study)
     machine = {"study": str(study), "problems": [vars(p) for p in problems]}
-    lines = [f"{study}:{p.line}:{p.column}: {p.key + ': ' if p.key else ''}{p.message} {p.hint}" for p in problems]
+    lines = [
+        f"{study}:{p.line}:{p.column}: {p.key + ': ' if p.key else ''}{p.message} {p.hint}" for p in problems
+    ]
     context.obj.emit(machine, "\n".join(lines) if problems else f"{study}: nothing wrong; {found}")
     return 2 if problems else 0

@@ -14,6 +14,8 @@ def doctor(context: typer.Context) -> int:
     from pxm2mesh.report.doctor import examine
 
     findings = examine()
-    rows = [("ok" if f.ok else "MISSING" if f.needed else "absent", f.what, f.found, f.remedy) for f in findings]
+    rows = [
+        ("ok" if f.ok else "MISSING" if f.needed else "absent", f.what, f.found, f.remedy) for f in findings
+    ]
     context.obj.emit([vars(f) for f in findings], lambda: table(("", "what", "found", "what to do"), rows))
     return 0 if all(f.ok or not f.needed for f in findings) else 7

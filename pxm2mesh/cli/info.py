@@ -13,10 +13,14 @@ EXAMPLE = "pxm2mesh info runs/demo"
 
 def info(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="An image, surface, mesh, study or run folder.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="An image, surface, mesh, study or run folder.")
+    ],
 ) -> None:
     """Say what a volume, surface, mesh, study or run holds."""
     from pxm2mesh.report.describe import describe
 
     facts = describe(file)
-    context.obj.emit(facts, lambda: table(("", ""), [(name, str(value)) for name, value in facts.items()]).lstrip())
+    context.obj.emit(
+        facts, lambda: table(("", ""), [(name, str(value)) for name, value in facts.items()]).lstrip()
+    )

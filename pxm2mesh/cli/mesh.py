@@ -8,7 +8,9 @@ import typer
 
 from pxm2mesh.cli.options import Crop, Labels, Output, Phases, Spacing, read_labels
 
-EXAMPLE = 'pxm2mesh mesh labels.tif --spacing "0.4 um" --phases "void=0,NMC=1,LPSCl=2" -o mesh.vtu --cell-size 2'
+EXAMPLE = (
+    'pxm2mesh mesh labels.tif --spacing "0.4 um" --phases "void=0,NMC=1,LPSCl=2" -o mesh.vtu --cell-size 2'
+)
 
 
 def mesh(
@@ -19,8 +21,12 @@ def mesh(
     spacing: Spacing = None,
     crop: Crop = None,
     cell_size: Annotated[str, typer.Option(help='Voxels, or a length "0.8 um".')] = "2",
-    zone: Annotated[list[str] | None, typer.Option(help='Transition zone "NMC|void:1.2 um"; may be repeated.')] = None,
-    split: Annotated[list[str] | None, typer.Option(help='Double the nodes on "NMC|LPSCl"; may be repeated.')] = None,
+    zone: Annotated[
+        list[str] | None, typer.Option(help='Transition zone "NMC|void:1.2 um"; may be repeated.')
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help='Double the nodes on "NMC|LPSCl"; may be repeated.')
+    ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Phase to leave empty; may be repeated.")] = None,
     method: Annotated[str, typer.Option(help="nets or marching-cubes.")] = "nets",
     only: Annotated[list[str] | None, typer.Option(help="With marching-cubes: the phase to mesh.")] = None,
@@ -29,7 +35,12 @@ def mesh(
     from pxm2mesh.meshing import MeshOptions, mesh_volume
 
     options = MeshOptions.from_text(
-        cell_size=cell_size, zone=zone or (), split=split or (), exclude=exclude or (), method=method, only=only or ()
+        cell_size=cell_size,
+        zone=zone or (),
+        split=split or (),
+        exclude=exclude or (),
+        method=method,
+        only=only or (),
     )
     with context.obj.progress() as progress:
         made = mesh_volume(read_labels(labels, spacing, phases, crop), options, progress=progress)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pxm2mesh.volume import LabelVolume
 
 Labels = Annotated[str, typer.Argument(
-    metavar="LABELS", help="Label image: folder of slices, .tif, .npy/.npz, .raw, .h5::/path, .nrrd, .nii, .vti, .zarr."
+    metavar="LABELS", help="Labels: folder of slices, .tif, .npy/.npz, .raw, .h5::/path, .nrrd, .nii, .vti, .zarr."
 )]  # fmt: skip
 Spacing = Annotated[str | None, typer.Option(
     help='Voxel size, "0.4 um" or "0.4, 0.4, 1 um"; needed where the file states none.'
@@ -24,7 +24,9 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 OptionalOutput = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.")]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
 Ranks = Annotated[int | None, typer.Option("--np", min=1, help="MPI processes; default: as the study says.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Forget earlier results of this run and do everything again.")]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Forget earlier results of this run and do everything again.")
+]
 
 
 def read_labels(labels: str, spacing: str | None, phases: str, crop: str | None) -> LabelVolume:

@@ -13,11 +13,15 @@ EXAMPLE = "pxm2mesh phantom cathode -o labels.tif --size 64 --option state=press
 
 def phantom(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as cathode, ball, layers; see the reference.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Such as cathode, ball, layers; see the reference.")
+    ],
     output: Output,
     size: Annotated[int, typer.Option(min=4, help="Voxels along each axis.")] = 64,
     seed: Annotated[int, typer.Option(help="Same seed, same sample.")] = 0,
-    option: Annotated[list[str] | None, typer.Option(help="A further option of that phantom, key=value.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="A further option of that phantom, key=value.")
+    ] = None,
 ) -> None:
     """Make a synthetic sample with known answers."""
     from pxm2mesh.io.images import write_volume
@@ -27,5 +31,10 @@ def phantom(
     volume = make(name, size=size, seed=seed, **parse_options(option or []))
     write_volume(volume, output)
     phases = ",".join(f"{p.name}={p.label}" for p in volume.phases)
-    machine = {"written": str(output), "shape": volume.shape, "spacing_um": volume.spacing.tolist(), "phases": phases}
+    machine = {
+        "written": str(output),
+        "shape": volume.shape,
+        "spacing_um": volume.spacing.tolist(),
+        "phases": phases,
+    }
     context.obj.emit(machine, f'{volume!r}\nwritten: {output}, phases "{phases}"')

@@ -13,7 +13,9 @@ EXAMPLE = 'pxm2mesh segment slices/ -o labels.tif --spacing "0.65 um" --phases "
 
 def segment(
     context: typer.Context,
-    slices: Annotated[str, typer.Argument(metavar="SLICES", help="Grey image: folder of slices, .tif, .h5::/path, ….")],
+    slices: Annotated[
+        str, typer.Argument(metavar="SLICES", help="Grey image: folder of slices, .tif, .h5::/path, ….")
+    ],
     output: Output,
     phases: Annotated[str, typer.Option(help='Names from dark to bright, "void,LPSCl,NMC".')],
     spacing: Spacing = None,
@@ -25,4 +27,6 @@ def segment(
 
     volume = to_labels(read_grey(slices, spacing=spacing), PhaseTable.parse(phases))
     write_volume(volume, output)
-    context.obj.emit({"written": str(output), "voxels": volume.voxel_counts()}, f"{volume!r}\nwritten: {output}")
+    context.obj.emit(
+        {"written": str(output), "voxels": volume.voxel_counts()}, f"{volume!r}\nwritten: {output}"
+    )

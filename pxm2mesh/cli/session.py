@@ -64,16 +64,25 @@ class Session:
     def configure_logging(self) -> None:
         """Send the library's log to stderr, as much of it as the verbosity asks for."""
         logger = logging.getLogger("pxm2mesh")
-        logger.handlers[:] = [_StderrHandler()]
+        logger.handlers[:] = [_StderrHandler(self.verbosity, self.as_json)]
         logger.propagate = False
-        levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
-        logger.setLevel(levels.get(self.verbosity, logging.DEBUG))
-        if self.verbosity == 0 and not self.as_json:
-            logging.getLogger("pxm2mesh.pipeline").setLevel(logging.INFO)
+        logger.setLevel(logging.DEBUG if self.verbosity > 1 else logging.INFO)
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to whatever stderr is now, so that bars are not torn."""
+    """Warnings always, stages of a run unless quiet, everything else when asked for.
+
+    Writes to whatever stderr is now, so that bars are not torn.
+    """
+
+    def __init__(self, verbosity: int, as_json: bool) -> None:
+        super().__init__()
+        levels = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
+        self._from = levels.get(verbosity, logging.DEBUG)
+        self._stages = verbosity >= 0 and not as_json
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= self._from or (self._stages and record.name == "pxm2mesh.pipeline")
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()

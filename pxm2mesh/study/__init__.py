@@ -1,6 +1,16 @@
 """Study files: a whole run as one validated, frozen object."""
 
-from pxm2mesh.study.model import Study, digest_of
+from pxm2mesh.study.model import Study, digest_of, with_phases
 from pxm2mesh.study.reading import Problem, check_study, locate, parse_study, read_study, write_study
 
-__all__ = ["Problem", "Study", "check_study", "digest_of", "locate", "parse_study", "read_study", "write_study"]
+__all__ = [
+    "Problem",
+    "Study",
+    "check_study",
+    "digest_of",
+    "locate",
+    "parse_study",
+    "read_study",
+    "with_phases",
+    "write_study",
+]

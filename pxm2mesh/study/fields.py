@@ -60,7 +60,9 @@ class Of:
         self.dimension = dimension
         self.positive = positive
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
         """Validate with `Measure`, write as text, describe as text in the JSON schema."""
         text = core_schema.union_schema([core_schema.str_schema(), core_schema.float_schema()])
         return core_schema.no_info_plain_validator_function(

@@ -17,7 +17,7 @@ from pxm2mesh.study.mesh import MeshSection, ZoneSection
 from pxm2mesh.study.names import PhaseName, unresolved_names
 from pxm2mesh.study.output import OutputSection, ReportSection, SolverSection
 from pxm2mesh.study.physics import Physics
-from pxm2mesh.study.volume import CleanSection, QuantifySection, SurfaceSection, VolumeSection
+from pxm2mesh.study.volume import CleanSection, PhaseEntry, QuantifySection, SurfaceSection, VolumeSection
 
 
 class Study(Section):
@@ -51,7 +51,9 @@ class Study(Section):
     @classmethod
     def _tables_in_a_list(cls, given: Any) -> Any:
         if isinstance(given, dict):
-            raise problem("is one table where a list of them is meant;", "write double brackets, as in [[physics]].")
+            raise problem(
+                "is one table where a list of them is meant;", "write double brackets, as in [[physics]]."
+            )
         return given
 
     @property
@@ -71,7 +73,7 @@ class Study(Section):
             raise StudyError(f"{dotted(path)}: {error.message}", hint=error.hint)
 
     def resolved(self) -> dict[str, Any]:
-        """Every key with its value, defaults written out, quantities as text: what goes into the run folder."""
+        """Every key with its value, defaults written out, quantities as text."""
         return self.model_dump(mode="json", exclude_none=True)
 
     def digest(self) -> str:
@@ -84,6 +86,19 @@ class Study(Section):
         return f"Study({source}, {models}, into {self.output.folder})"
 
     __str__ = __repr__
+
+
+def with_phases(study: Study, phases: PhaseTable) -> Study:
+    """``study`` with its phases written out, as a phantom or a file turned out to have them.
+
+    Raises:
+        StudyError: The study names a phase that is not among them.
+    """
+    study.check_names(phases)
+    entries: dict[str, int | PhaseEntry] = {
+        p.name: PhaseEntry(label=p.label, role=p.role, colour=p.colour, material=p.material) for p in phases
+    }
+    return study.model_copy(update={"volume": study.volume.model_copy(update={"phases": entries})})
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -100,7 +115,9 @@ def digest_of(*parts: Any) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    return hashlib.sha256(json.dumps(_canonical(parts), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(_canonical(parts), sort_keys=True, ensure_ascii=False).encode()
+    ).hexdigest()
 
 
 def _canonical(value: Any) -> Any:

@@ -78,7 +78,9 @@ def check_study(path: str | os.PathLike[str]) -> tuple[Study | None, Sequence[Pr
         hint = "pxm2mesh new writes one to start from." if isinstance(error, FileNotFoundError) else ""
         raise StudyError(f"cannot read {path}: {error.strerror};", hint=hint) from error
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path} is not a text file (byte {error.start});", hint="a study is TOML.") from error
+        raise StudyError(
+            f"{path} is not a text file (byte {error.start});", hint="a study is TOML."
+        ) from error
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -115,7 +117,7 @@ def parse_study(content: Mapping[str, Any], *, folder: str | os.PathLike[str] | 
 
 
 def write_study(study: Study, path: str | os.PathLike[str]) -> None:
-    """Write the resolved study: every key with its value, paths absolute; `read_study` reads it back the same."""
+    """Write the resolved study, paths absolute; `read_study` reads it back the same."""
     import tomli_w
 
     with replacing(path) as part:
@@ -136,7 +138,9 @@ def _syntax_problem(text: str, error: tomllib.TOMLDecodeError) -> Problem:
     found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
     line, column = (int(found.group(1)), int(found.group(2))) if found else (len(text.splitlines()), 1)
     message = str(error).split(" (at ")[0]
-    return Problem("", f"not valid TOML: {message[0].lower()}{message[1:]};", _syntax_hint(text, line), line, column)
+    return Problem(
+        "", f"not valid TOML: {message[0].lower()}{message[1:]};", _syntax_hint(text, line), line, column
+    )
 
 
 def _syntax_hint(text: str, line: int) -> str:
@@ -201,7 +205,7 @@ def _without_echoes(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def _real_path(content: Any, loc: Sequence[str | int]) -> tuple[tuple[str | int, ...], Any]:
-    """The part of pydantic's location that stands in the file (it also names union members), and what is there."""
+    """The part of pydantic's location that stands in the file (it names union members too), and its value."""
     path: list[str | int] = []
     for step in loc:
         if isinstance(content, Mapping) and step in content:
@@ -249,8 +253,12 @@ def locate(text: str, path: Sequence[str | int]) -> tuple[int, int]:
             continue
         if len(here) > best and here == wanted[: len(here)]:
             best, place = len(here), (number, column)
-            if key and len(here) < len(wanted):  # an inline table or list: look for the next step in this line
-                inner = re.search(rf'(?<![\w-])"?{re.escape(str(wanted[len(here)]))}"?\s*=', line[key.end() :])
+            if key and len(here) < len(
+                wanted
+            ):  # an inline table or list: look for the next step in this line
+                inner = re.search(
+                    rf'(?<![\w-])"?{re.escape(str(wanted[len(here)]))}"?\s*=', line[key.end() :]
+                )
                 if inner:
                     place = (number, key.end() + inner.start() + 1)
     return place

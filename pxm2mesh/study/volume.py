@@ -1,4 +1,4 @@
-"""``[volume]``, ``[segment]``, ``[clean]`` and ``[quantify]``: where the labels come from and what is measured."""
+"""``[volume]``, ``[segment]``, ``[clean]`` and ``[quantify]``: the labels and what is measured."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ class VolumeSection(Section):
     def _one_source(self) -> Self:
         if (self.file is None) == (self.phantom is None):
             raise problem(
-                "needs a file or a phantom, and not both;" if self.file else "has neither a file nor a phantom;",
+                "needs a file or a phantom, and not both;"
+                if self.file
+                else "has neither a file nor a phantom;",
                 'write file = "labels.tif" or phantom = "cathode".',
             )
         if self.file is not None and self.phases is None:

@@ -1,0 +1,67 @@
+"""The stages that make shapes: surface and mesh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pxm2mesh.pipeline.stages import MESH, Outcome, Work
+from pxm2mesh.progress import Progress
+from pxm2mesh.study import Study
+
+if TYPE_CHECKING:
+    from pxm2mesh.meshing import MeshOptions
+
+
+def surface(work: Work, progress: Progress) -> Outcome:
+    """The smoothed interfaces as files for people; the mesher makes its own, with the ladder it needs."""
+    from pxm2mesh.surfacing import write_surfaces
+
+    made, files = write_surfaces(
+        work.need_labels(),
+        work.folder / "surface.vtp",
+        cell_size=work.study.mesh.cell_size,
+        method=work.study.surface.method,
+        stl=work.folder / "stl" if work.study.surface.stl else None,
+        progress=progress,
+    )
+    return Outcome(tuple(files), {"interfaces": dict(made.pair_areas())}, line=repr(made))
+
+
+def mesh_options(study: Study) -> MeshOptions:
+    """The mesher's options that a study asks for."""
+    from pxm2mesh.meshing import MeshOptions, TransitionZone
+
+    section = study.mesh
+    zones = [
+        TransitionZone(between=zone.between, thickness=zone.thickness, kind=zone.kind) for zone in study.zone
+    ]
+    return MeshOptions(
+        cell_size=section.cell_size, exclude=section.exclude, split=section.split, zone=tuple(zones),
+        method=section.method, only=section.only, seed=section.seed,
+    )  # fmt: skip
+
+
+def mesh(work: Work, progress: Progress) -> Outcome:
+    """Tetrahedra, for the solver and for people."""
+    from pxm2mesh.io.meshes import save_arrays
+    from pxm2mesh.meshing import mesh_volume
+
+    made = mesh_volume(work.need_labels(), mesh_options(work.study), progress=progress)
+    save_arrays(made, work.folder / MESH)
+    for suffix in work.study.mesh.formats:
+        made.write(work.folder / f"mesh.{suffix}")
+    files = [work.folder / MESH, *_written(work.folder, work.study.mesh.formats)]
+    return Outcome(tuple(files), _facts(made), line=repr(made))
+
+
+def _written(folder: Path, formats: tuple[str, ...]) -> list[Path]:
+    names = (
+        "mesh.json",
+        *(f"mesh{part}.{suffix}" for suffix in (*formats, "h5") for part in ("", "_interfaces")),
+    )
+    return [folder / name for name in names if (folder / name).exists()]
+
+
+def _facts(made: Any) -> dict[str, Any]:
+    return {"cells": len(made.cells), "points": len(made.points)}

@@ -1,0 +1,203 @@
+"""The stages of a run: what each is made from, what it writes, and the function that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pxm2mesh.errors import DataError
+from pxm2mesh.pipeline import solver
+from pxm2mesh.progress import Progress
+from pxm2mesh.quantities import Quantities
+from pxm2mesh.study import Study, digest_of
+from pxm2mesh.volume import LabelVolume
+
+if TYPE_CHECKING:
+    from pxm2mesh.phases import PhaseTable
+
+LABELS = "labels.npz"
+MESH = "mesh.npz"
+MEASURED = "quantities-volume.json"
+SOLVED = "quantities-solve.json"
+NUMBERS = {"quantify": MEASURED, "solve": SOLVED}
+RESULTS = ("results*", "scalars*.csv", SOLVED, "checkpoints")
+
+
+@dataclass
+class Work:
+    """What a stage is given, and what it leaves for the next ones in memory.
+
+    Attributes:
+        study: The study; after the first stage with the phases that were found.
+        folder: The run folder.
+        ranks: MPI processes of the solver.
+        lock: Open lock file of the folder.
+        restart: Nothing of an earlier run is to be used.
+        labels: The labels, where they are in memory.
+    """
+
+    study: Study
+    folder: Path
+    ranks: int
+    lock: int | None
+    restart: bool = False
+    labels: LabelVolume | None = None
+
+    def need_labels(self) -> LabelVolume:
+        """The cleaned labels, read from the run folder where they are not in memory."""
+        if self.labels is None:
+            from pxm2mesh.io.images import read_volume
+
+            self.labels = read_volume(self.folder / LABELS, self.phases())
+        return self.labels
+
+    def phases(self) -> PhaseTable:
+        """The phases of this run."""
+        table = self.study.volume.phase_table()
+        assert table is not None, "the volume stage names the phases"
+        return table
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage made.
+
+    Attributes:
+        files: Paths of its files.
+        facts: What the report says of it.
+        identity: Digest of its content, where it knows one.
+        line: What is said of it when it ends.
+    """
+
+    files: tuple[Path, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    identity: str = ""
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: Its name.
+        after: Stages whose results it uses.
+        rooms: Where the code is that decides its result.
+        options: The part of the study that decides its result.
+        work: Does it.
+        wanted: Whether a study has it.
+    """
+
+    name: str
+    after: tuple[str, ...]
+    rooms: tuple[str, ...]
+    options: Callable[[Study], Any]
+    work: Callable[[Work, Progress], Outcome]
+    wanted: Callable[[Study], bool] = lambda _study: True
+
+
+def read(work: Work, progress: Progress) -> Outcome:
+    """The labels as they come from the file or the phantom."""
+    section = work.study.volume
+    table = section.phase_table()
+    if section.phantom is not None:
+        from dataclasses import replace
+
+        from pxm2mesh.phantoms import phantom
+
+        source = section.phantom
+        volume = phantom(source.name, size=source.size, seed=source.seed, **source.options)
+        volume = replace(volume, phases=table) if table is not None else volume
+    else:
+        from pxm2mesh.io.images import read_volume
+
+        assert section.file is not None and table is not None
+        volume = read_volume(section.file, table, spacing=section.spacing, crop=section.crop)
+    _refuse_empty_phases(volume, work.study)
+    work.labels = volume
+    facts = volume_facts(volume)
+    return Outcome(facts=facts, identity=digest_of(volume.digest(), facts["phases"]), line=repr(volume))
+
+
+def _refuse_empty_phases(volume: LabelVolume, study: Study) -> None:
+    """A phase that a computation names and that has no voxel is a mistake in the phase table or the crop."""
+    for physics in study.physics:
+        for name in physics.phases:
+            if name in volume.phases:
+                volume.require(name)
+    if not any(volume.voxel_counts().values()):
+        raise DataError("none of the phases has a voxel.")
+
+
+def volume_facts(volume: LabelVolume) -> dict[str, Any]:
+    """Shape, spacing and phases as JSON."""
+    counts = volume.voxel_counts()
+    return {
+        "shape": list(volume.shape),
+        "spacing_um": volume.spacing.tolist(),
+        "origin_um": volume.origin.tolist(),
+        "phases": [
+            {"name": p.name, "label": p.label, "role": p.role, "colour": p.colour, "material": p.material,
+             "voxels": counts[p.name]} for p in volume.phases
+        ],
+    }  # fmt: skip
+
+
+def phases_of(facts: Mapping[str, Any]) -> PhaseTable:
+    """The phases that `volume_facts` described."""
+    from pxm2mesh.phases import Phase, PhaseTable
+
+    keys = ("name", "label", "role", "colour", "material")
+    return PhaseTable([Phase(**{key: entry[key] for key in keys}) for entry in facts["phases"]])
+
+
+def clean(work: Work, progress: Progress) -> Outcome:
+    """The labels that everything else is made from."""
+    from pxm2mesh.io.images import write_volume
+
+    if work.labels is None:
+        read(work, progress)
+    assert work.labels is not None
+    before, section = work.labels, work.study.clean
+    if section is not None and section.min_region is not None:
+        from pxm2mesh.segment import clean as remove_specks
+
+        work.labels = remove_specks(before, min_region=section.min_region)
+    changed = int(np.count_nonzero(before.labels != work.labels.labels))
+    write_volume(work.labels, work.folder / LABELS)
+    line = f"{changed:,} of {before.labels.size:,} voxels changed" if section else "nothing asked for"
+    facts = volume_facts(work.labels) | {"changed_voxels": changed}
+    identity = digest_of(work.labels.digest(), facts["phases"])
+    return Outcome((work.folder / LABELS,), facts, identity, line)
+
+
+def measure(work: Work, progress: Progress) -> Outcome:
+    """Numbers from the voxels."""
+    from pxm2mesh.quantify import quantify
+
+    found = quantify(work.need_labels(), only=work.study.quantify.only, progress=progress)
+    found.write(work.folder / MEASURED)
+    return Outcome((work.folder / MEASURED,), {"quantities": len(found)}, line=f"{len(found)} quantities")
+
+
+def solve(work: Work, progress: Progress) -> Outcome:
+    """Fields and numbers from the solver."""
+    solver.solve(work.folder, ranks=work.ranks, lock=work.lock, progress=progress)
+    files = tuple(sorted({f for pattern in RESULTS[:-1] for p in work.folder.glob(pattern)
+                          for f in (p.rglob("*") if p.is_dir() else (p,)) if f.is_file()}))  # fmt: skip
+    if work.folder / SOLVED not in files:
+        raise DataError(f"the solver ended well but left no {SOLVED} in {work.folder}.")
+    found = Quantities.read(work.folder / SOLVED)
+    return Outcome(files, {"ranks": work.ranks, "quantities": len(found)}, line=f"{len(found)} quantities")
+
+
+def report(work: Work, progress: Progress) -> Outcome:
+    """The page about the run."""
+    from pxm2mesh.report import write_report
+
+    page = write_report(work.folder, progress=progress)
+    return Outcome((page,), line=str(page))
