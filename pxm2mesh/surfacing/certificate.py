@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 _FAR = 1e300
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def face_determinants(X: Array, Z: Array, p: int, a: int, b: int, d: int, c: int, sign: float) -> tuple[float, float]:
     """Smaller determinant, seen from centre ``c``, of the two triangles of face p-a-b-d: cut p–b, and cut a–d."""
     px = X[p, 0]
