@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pxm2mesh.materials import library as library
     from pxm2mesh.materials import read_material as read_material
     from pxm2mesh.materials import read_materials as read_materials
+    from pxm2mesh.meshing import MeshOptions as MeshOptions
+    from pxm2mesh.meshing import Sizing as Sizing
+    from pxm2mesh.meshing import mesh_volume as mesh_volume
+    from pxm2mesh.meshing import tetrahedralize as tetrahedralize
     from pxm2mesh.phases import Phase as Phase
     from pxm2mesh.phases import PhaseTable as PhaseTable
     from pxm2mesh.quantities import Quantities as Quantities
@@ -33,6 +37,10 @@ _HOME = {
     "library": "materials",
     "read_material": "materials",
     "read_materials": "materials",
+    "MeshOptions": "meshing",
+    "Sizing": "meshing",
+    "mesh_volume": "meshing",
+    "tetrahedralize": "meshing",
     "Phase": "phases",
     "PhaseTable": "phases",
     "Quantities": "quantities",

@@ -37,7 +37,11 @@ class Draft:
 
 
 def draft(
-    points: npt.NDArray[np.float64], cells: npt.NDArray[np.int32], cell_region: npt.NDArray[np.int32]
+    points: npt.NDArray[np.float64],
+    cells: npt.NDArray[np.int32],
+    cell_region: npt.NDArray[np.int32],
+    facets: npt.NDArray[np.int32] | None = None,
+    facet_sides: npt.NDArray[np.int32] | None = None,
 ) -> Draft:
     """Order the cells and find the facets.
 
@@ -49,6 +53,8 @@ def draft(
         points: (n, 3) µm.
         cells: (k, 4), none inverted.
         cell_region: (k,).
+        facets: (f, 3) triangles that are known to be the interfaces; None finds them.
+        facet_sides: (f, 2).
 
     Returns:
         The draft; its arrays are new.
@@ -58,20 +64,37 @@ def draft(
     """
     order = _space_filling_order(points, cells, cell_region)
     cells, cell_region = cells[order], cell_region[order]
-    points, cells = _renumbered(points, cells)
-    facets, facet_sides = find_facets(cells, cell_region)
+    number, kept = _first_use(cells, len(points))
+    points, cells = points[kept], number[cells]
+    if facets is None or facet_sides is None:
+        facets, facet_sides = find_facets(cells, cell_region)
+    else:
+        facets, facet_sides = _low_to_high(number[facets], facet_sides)
     return Draft(points, cells, cell_region, facets, facet_sides)
 
 
-def _renumbered(
-    points: npt.NDArray[np.float64], cells: npt.NDArray[np.int32]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Points by first use in ``cells``."""
-    used, first = np.unique(cells.ravel(), return_index=True)
-    kept = used[np.argsort(first, kind="stable")]
-    number = np.full(len(points), -1, np.int32)
+def _first_use(
+    cells: npt.NDArray[np.int32], count: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """(n,) new number of each point by its first use in ``cells``, -1 unused; and the points in that order."""
+    flat = cells.ravel()
+    first = np.full(count, len(flat), np.int64)
+    first[flat[::-1]] = np.arange(len(flat) - 1, -1, -1)  # the last write is the first use
+    kept = np.argsort(first, kind="stable")[: int(np.count_nonzero(first < len(flat)))]
+    number = np.full(count, -1, np.int32)
     number[kept] = np.arange(len(kept), dtype=np.int32)
-    return points[kept], number[cells]
+    return number, kept
+
+
+def _low_to_high(
+    facets: npt.NDArray[np.int32], sides: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Normals from low to high region, outwards at the box; ordered by sides."""
+    turn = (sides[:, 0] == 0) | ((sides[:, 1] != 0) & (sides[:, 0] > sides[:, 1]))
+    facets = np.where(turn[:, None], facets[:, [0, 2, 1]], facets)
+    sides = np.where(turn[:, None], sides[:, ::-1], sides)
+    order = np.lexsort((facets.min(axis=1), sides[:, 1], sides[:, 0]))
+    return facets[order], np.ascontiguousarray(sides[order])
 
 
 def _space_filling_order(

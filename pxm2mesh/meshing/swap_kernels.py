@@ -312,3 +312,26 @@ def swap_pass(points: Array, cells: Array, near: Array, region: Array, sine: Arr
             _replace(cells, near, region, sine, points, old, n_old, new, n_new, free, state, outer, outer_cell)
             done += 1
     return done
+
+
+@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+def count_faces(near: Array, region: Array) -> Array:
+    """Faces without a neighbour, faces between regions (each once), and faces whose neighbour does not look back."""
+    lonely = 0
+    between = 0
+    wrong = 0
+    for c in nb.prange(len(near)):
+        for k in range(4):
+            o = near[c, k]
+            if o < 0:
+                lonely += 1
+                continue
+            if o > c and region[o] != region[c]:
+                between += 1
+            back = False
+            for m in range(4):
+                if near[o, m] == c:
+                    back = True
+            if not back:
+                wrong += 1
+    return np.array([lonely, between, wrong])

@@ -1,0 +1,260 @@
+"""From labels to a mesh: the whole route, and the ladder that always ends in a valid mesh.
+
+The interfaces are smoothed under a certificate, the regions filled by gmsh, the cells improved, and the
+result checked. If gmsh rejects the surface, or a check fails, the next rung keeps more of the staircase
+(which is easier to fill), down to the exact cell faces; the last rung is the lattice mesher, which cannot
+fail. Errors that have nothing to do with the surface (no gmsh, no disk space, time out) end the run at
+once. Every rung is logged and stands in the mesh's record.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pxm2mesh.errors import MeshingError, UsageError
+from pxm2mesh.meshing import checks
+from pxm2mesh.meshing.assembly import Draft, draft, finish
+from pxm2mesh.meshing.gmsh_mesher import SurfaceRejectedError, fill_regions
+from pxm2mesh.meshing.improve import ImproveOptions, improve
+from pxm2mesh.meshing.lattice import lattice_cells
+from pxm2mesh.meshing.options import MeshOptions, Sizing
+from pxm2mesh.meshing.sizing import size_field
+from pxm2mesh.progress import SILENT, Progress, Task
+from pxm2mesh.surface import InterfaceSurface
+from pxm2mesh.surfacing import SmoothOptions, extract_surface, smooth
+from pxm2mesh.tetmesh import TetMesh
+from pxm2mesh.volume import LabelVolume
+
+log = logging.getLogger(__name__)
+
+_RUNGS = (0.3, 0.5, 0.8, 1.0)
+
+
+def mesh_volume(
+    volume: LabelVolume, options: MeshOptions = MeshOptions(), *, progress: Progress = SILENT
+) -> TetMesh:
+    """Fill a label volume with tetrahedra.
+
+    Args:
+        volume: The sample.
+        options: Cell size, sizing, what to leave out.
+        progress: Where to show the parts.
+
+    Returns:
+        The mesh, with its passport in ``record``.
+
+    Raises:
+        UsageError: Unknown phase or interface, impossible cell size.
+        MeshingError: No time or memory, or (a bug) no rung of the ladder passed the checks.
+        MissingDependencyError: gmsh is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> from pxm2mesh import LabelVolume
+        >>> x, y, z = np.indices((12, 12, 12)) - 5.5
+        >>> ball = (x**2 + y**2 + z**2 < 16).astype(np.uint8)
+        >>> mesh = mesh_volume(LabelVolume(ball, {"void": 0, "NMC": 1}, "1 um"))
+        >>> abs(mesh.phase_volumes()["NMC"] / ball.sum() - 1) < 0.001
+        True
+    """
+    _check_names(volume, options)
+    started = time.perf_counter()
+    sizes = options.voxels(volume)
+    with progress.task("Meshing", 5) as task:
+        task.advance(0, "extracting interfaces")
+        surface = extract_surface(volume, cell_size=sizes)
+        task.advance(1, "smoothing interfaces")
+        first = smooth(surface, SmoothOptions(certificate=options.certificate))
+        rungs = [options.certificate, *(r for r in _RUNGS if r > options.certificate)]
+        if options.method == "lattice":
+            rungs = []
+        mesh = _climb_down(first, rungs, options, task)
+        seconds = round(time.perf_counter() - started, 3)
+    return replace(mesh, record={**mesh.record, "seconds": seconds, "peak_rss_mb": _peak_rss()})
+
+
+def tetrahedralize(
+    surface: InterfaceSurface,
+    sizing: Sizing | None = None,
+    *,
+    split: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    options: MeshOptions | None = None,
+    progress: Progress = SILENT,
+) -> TetMesh:
+    """Fill the regions of a surface with tetrahedra.
+
+    Args:
+        surface: What `pxm2mesh.surfacing.smooth` returned (or any conforming surface).
+        sizing: Edge lengths inside the regions.
+        split: Interfaces on which nodes are doubled.
+        exclude: Phases to leave empty.
+        options: Everything else; ``sizing``, ``split`` and ``exclude`` above take precedence.
+        progress: Where to show the parts.
+
+    Returns:
+        The mesh.
+
+    Raises:
+        UsageError: Unknown phase or interface.
+        MeshingError: See `mesh_volume`.
+    """
+    chosen = replace(
+        options or MeshOptions(), sizing=sizing or (options.sizing if options else Sizing()),
+        split=tuple(split), exclude=tuple(exclude),
+    )  # fmt: skip
+    for name in chosen.exclude:
+        surface.phases[name]
+    for pair in chosen.split:
+        surface.phases.pair(pair)
+    started = time.perf_counter()
+    rungs: list[float] = []
+    if surface.lattice is not None:
+        used = float(surface.record.get("smoothing", {}).get("options", {}).get("certificate", 1.0))
+        rungs = [used, *(r for r in _RUNGS if r > used)]
+        if surface.lattice.corners is None:
+            surface = smooth(surface, SmoothOptions(certificate=1.0))
+    with progress.task("Meshing", 3) as task:
+        if surface.lattice is None:
+            mesh = _one_rung(surface, "gmsh", chosen, task, [])
+        else:
+            mesh = _climb_down(surface, rungs, chosen, task)
+    seconds = round(time.perf_counter() - started, 3)
+    return replace(mesh, record={**mesh.record, "seconds": seconds, "peak_rss_mb": _peak_rss()})
+
+
+def _check_names(volume: LabelVolume, options: MeshOptions) -> None:
+    for name in (*options.exclude, *options.only):
+        volume.phases[name]
+    for pair in options.split:
+        volume.phases.pair(pair)
+    present = {name for name, count in volume.voxel_counts().items() if count}
+    if present and present <= set(options.exclude):
+        raise UsageError("every phase is excluded;", hint="leave one to mesh.")
+
+
+def _climb_down(surface: InterfaceSurface, rungs: list[float], options: MeshOptions, task: Task) -> TetMesh:
+    """Try the rungs in turn; the lattice is the last."""
+    tried: list[dict[str, Any]] = []
+    for position, rung in enumerate(rungs):
+        if position:
+            task.advance(0, f"smoothing interfaces (certificate {rung:g})")
+            surface = smooth(surface, SmoothOptions(certificate=rung))
+        try:
+            return _one_rung(surface, f"gmsh, certificate {rung:g}", options, task, tried)
+        except (SurfaceRejectedError, checks.GateError) as error:
+            log.warning("certificate %g: %s Trying the next rung.", rung, error)
+            tried.append({"rung": f"gmsh, certificate {rung:g}", "failed": str(error)})
+    task.advance(0, "lattice cells")
+    if rungs:
+        surface = smooth(surface, SmoothOptions(certificate=rungs[0]))
+    return _one_rung(surface, "lattice", options, task, tried)
+
+
+def _one_rung(
+    surface: InterfaceSurface, name: str, options: MeshOptions, task: Task, tried: list[dict[str, Any]]
+) -> TetMesh:
+    start = time.perf_counter()
+    route: dict[str, Any] = {"rung": name}
+    cell_size = _cell_size(surface)
+    if name == "lattice":
+        made = draft(*lattice_cells(surface))
+    else:
+        task.advance(1, "filling regions (gmsh)")
+        made, route["gmsh"] = _filled(surface, options, cell_size)
+    route["fill_seconds"] = round(time.perf_counter() - start, 3)
+    task.advance(1, "improving cells")
+    route["improve"] = improve(made, surface, ImproveOptions())
+    task.advance(1, "checking")
+    try:
+        checks.check(made, surface)
+    except checks.GateError as error:
+        if name != "lattice":
+            raise
+        place = checks.explain(made, error.cells, options.diagnostics)
+        raise MeshingError(f"no rung of the ladder gave a valid mesh: {error.message}",
+                           hint=f"Please report this; {place}") from error  # fmt: skip
+    route["seconds"] = round(time.perf_counter() - start, 3)
+    record = _record(made, surface, options, [*tried, route], cell_size)
+    exclude = np.isin(surface.region_phase, [surface.phases[n].label for n in options.exclude])
+    mesh = finish(made, surface, exclude=exclude, record=record)
+    return _with_splits(mesh, options.split)
+
+
+def _filled(
+    surface: InterfaceSurface, options: MeshOptions, cell_size: float
+) -> tuple[Draft, dict[str, Any]]:
+    size = None if surface.lattice is None else size_field(surface.lattice, options.sizing, cell_size)
+    filling = fill_regions(
+        surface.points, surface.triangles, surface.sides,
+        scale=cell_size, size=size, seed=options.seed, timeout=options.timeout,
+    )  # fmt: skip
+    facts = {"version": filling.version, "seconds": round(filling.seconds, 3), "peak_rss_mb": round(filling.peak_rss_mb)}
+    return draft(filling.points, filling.cells, filling.cell_region, surface.triangles, surface.sides), facts
+
+
+def _cell_size(surface: InterfaceSurface) -> float:
+    """µm: geometric mean of the lattice cell's edges, or what the triangles' areas suggest."""
+    if surface.lattice is None:
+        return float(np.sqrt(2 * np.median(surface.triangle_areas())))
+    return float(np.prod(surface.lattice.cell_size * surface.lattice.volume.spacing) ** (1 / 3))
+
+
+def _with_splits(mesh: TetMesh, split: tuple[str, ...]) -> TetMesh:
+    if not split:
+        return mesh
+    from pxm2mesh.meshing.transition import split_interfaces
+
+    return split_interfaces(mesh, split)
+
+
+def _record(
+    made: Draft, surface: InterfaceSurface, options: MeshOptions, rungs: list[dict[str, Any]], cell_size: float
+) -> dict[str, Any]:
+    geometry = checks.geometry_record(made, surface)
+    for phase in geometry["phases"]:
+        if phase["voxel_volume"] > 0 and abs(phase["relative_error"]) > 2e-3:
+            log.warning(
+                "phase %s differs by %.2f %% from its voxels: its parts are hardly larger than the cells; "
+                "use a smaller cell size.", phase["name"], 100 * phase["relative_error"],
+            )  # fmt: skip
+    smoothing = dict(surface.record.get("smoothing", {}))
+    return {
+        **geometry,
+        "ledger": surface.record.get("regions", {}),
+        "route": {
+            "rungs": rungs,
+            "cell_size": list(surface.record.get("cell_size", [])),
+            "cell_size_um": cell_size,
+            "certificate": smoothing.get("certificate"),
+            "options": _plain(asdict(options)),
+        },
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Tuples to lists, so that a record equals what is read back from JSON."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value
+
+
+def _peak_rss() -> int:
+    """MB of this process and of the largest it started."""
+    own, children = (resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(max(own, children) / 1024)
+
+
+__all__ = ["Draft", "mesh_volume", "tetrahedralize"]
