@@ -1,0 +1,358 @@
+"""Newton's method for solids under supports by name, rigid plates included."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+from petsc4py import PETSc
+
+from pxm2mesh.errors import NotConvergedError, UsageError
+from simulations.base import compat
+from simulations.base.domain import Domain
+from simulations.base.solvers import GAMG, MUMPS, LinearSolver, rigid_body_modes
+from simulations.models.supports import Fixed, Gap, Plate, Support, Symmetry
+
+log = logging.getLogger(__name__)
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """How a displacement is found.
+
+    Attributes:
+        rtol: Residual at which Newton's method stops, relative to the largest forces in the body.
+        max_iterations: Newton iterations before a step is given up.
+        linear_rtol: Relative residual of each linear solve.
+        max_linear_iterations: Krylov iterations before it is given up.
+        direct: Factorise instead of CG with multigrid; for small or very ill-conditioned problems.
+        symmetric: Whether the tangent is symmetric; else GMRES takes the place of CG.
+    """
+
+    rtol: float = 1e-9
+    max_iterations: int = 25
+    linear_rtol: float = 1e-10
+    max_linear_iterations: int = 1000
+    direct: bool = False
+    symmetric: bool = True
+
+
+@dataclass(frozen=True)
+class SolveRecord:
+    """What one balance took.
+
+    Attributes:
+        iterations: Newton iterations.
+        linear_iterations: Krylov iterations in all.
+        residual: Last residual, relative to the largest forces in the body.
+        unknowns: Displacement components.
+    """
+
+    iterations: int
+    linear_iterations: int
+    residual: float
+    unknowns: int
+
+
+class SolidSolver:
+    """Balances a residual form; the rigid plates are unknowns of their own, eliminated exactly.
+
+    A plate adds one unknown U (its displacement) and one equation (its force). Each Newton step solves
+    twice with the same matrix, once for the residual and once for a unit displacement of the plate, and
+    combines both so that the force on the plate is the wanted one.
+
+    Args:
+        domain: Where.
+        displacement: The unknown; changed in place.
+        residual: Internal minus external forces, linear in a test function.
+        supports: How the body is held.
+        linear: The matrix never changes; it is assembled once.
+        options: Tolerances and solvers.
+
+    Raises:
+        UsageError: Unknown face, or supports that contradict each other.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        displacement: fem.Function,
+        residual: Any,
+        supports: Sequence[Support],
+        *,
+        linear: bool,
+        options: SolverOptions,
+    ) -> None:
+        self.domain, self.displacement, self.options, self.linear = domain, displacement, options, linear
+        space = displacement.function_space
+        self.space = space
+        self._direction = fem.Function(space)
+        tangent = ufl.derivative(residual, displacement)
+        self._residual, self._tangent = fem.form(residual), fem.form(tangent)
+        self._action = fem.form(ufl.action(tangent, self._direction))
+        self._faces = {name: domain.dofs_on(space, name) for name in {s.face for s in supports}}
+        self._plates = [s for s in supports if isinstance(s, Plate)]
+        self._gaps = [s for s in supports if isinstance(s, Gap)]
+        self._held = self._held_components(supports)
+        self._bcs = self._conditions()
+        self.plate_values = np.zeros(len(self._plates))
+        self._plate_forces = np.array([self._force(s, s.pressure) for s in self._plates])
+        self._closings = {s.face: s.closing for s in self._gaps}
+        self._moved = {s.face: 0.0 for s in self._gaps}
+        self._b = compat.create_vector(self._residual, space)
+        self._full, self._work, self._step = (self._b.duplicate() for _ in range(3))
+        self._matrix: PETSc.Mat | None = None
+        self._solver: LinearSolver | None = None
+        self._responses: list[PETSc.Vec] = []
+        self._gradients: list[PETSc.Vec] = []
+        self._scale = 0.0
+
+    # -- what is held ----------------------------------------------------------------------------
+
+    def _held_components(self, supports: Sequence[Support]) -> npt.NDArray[np.bool_]:
+        """(local nodes, 3) components whose value is prescribed or follows a plate."""
+        index_map = self.space.dofmap.index_map
+        held = np.zeros((index_map.size_local + index_map.num_ghosts, 3), dtype=bool)
+        owner = np.full(held.shape, "", dtype=object)
+        for support in supports:
+            nodes = self._faces[support.face]
+            if isinstance(support, Fixed):
+                held[nodes] = True
+            elif isinstance(support, Symmetry | Gap | Plate):
+                axis = "xyz".index(support.face[0])
+                clash = {str(n) for n in owner[nodes, axis]} - {"", support.face}
+                if clash or (isinstance(support, Gap | Plate) and held[nodes, axis].any()):
+                    other = clash.pop() if clash else "another support"
+                    raise UsageError(
+                        f"{support.face} and {other} hold the same nodes along {support.face[0]};",
+                        hint="support each face once.",
+                    )
+                held[nodes, axis] = True
+                owner[nodes, axis] = support.face
+        return held
+
+    def _conditions(self) -> list[Any]:
+        nodes = [np.flatnonzero(self._held[:, axis]) for axis in range(3)]
+        unrolled = [(3 * n + axis).astype(np.int32) for axis, n in enumerate(nodes)]
+        return [fem.dirichletbc(np.float64(0.0), n, self.space.sub(a)) for a, n in enumerate(unrolled)]
+
+    def _force(self, support: Plate, pressure: float) -> float:
+        """µN along the axis of the face that the plate exerts on the body."""
+        sign = 1.0 if support.face[1] == "+" else -1.0
+        area = float(np.prod(np.delete(self.domain.upper - self.domain.lower, "xyz".index(support.face[0]))))
+        return -sign * pressure * area
+
+    # -- vectors ---------------------------------------------------------------------------------
+
+    def _assemble(self, vector: PETSc.Vec, form: Any) -> None:
+        compat.assemble_vector(vector, form)
+        compat.add_ghosts(vector)
+
+    def _owned(self) -> int:
+        return int(self.space.dofmap.index_map.size_local)
+
+    def _release(self, vector: PETSc.Vec) -> None:
+        """Zero the components that are held."""
+        values = vector.array.reshape(-1, 3)
+        values[self._held[: self._owned()]] = 0.0
+
+    def _set_direction(self, face: str, amount: float) -> None:
+        self._direction.x.array.reshape(-1, 3)[self._faces[face], "xyz".index(face[0])] = amount
+
+    def _add(self, vector: PETSc.Vec, factor: float) -> None:
+        """Add a vector to the displacement."""
+        compat.update_ghosts(vector)
+        with vector.localForm() as local:
+            self.displacement.x.array[:] += factor * local.array
+
+    def _sum_on(self, vector: PETSc.Vec, face: str) -> Floats:
+        nodes = self._faces[face]
+        values = vector.array.reshape(-1, 3)[nodes[nodes < self._owned()]].sum(axis=0)
+        return np.asarray(self.domain.comm.allreduce(values))
+
+    # -- balance ---------------------------------------------------------------------------------
+
+    def solve(self, values: Mapping[str, float], *, time: float | None = None) -> SolveRecord:
+        """Find the balance; see `Solid.solve`."""
+        for face, value in values.items():
+            self._set_load(face, float(value))
+        before = self.displacement.x.array.copy(), self.plate_values.copy(), dict(self._moved)
+        try:
+            return self._newton(time)
+        except NotConvergedError:
+            self.displacement.x.array[:], self.plate_values[:] = before[0], before[1]
+            self._moved = before[2]
+            raise
+
+    def _set_load(self, face: str, value: float) -> None:
+        for i, support in enumerate(self._plates):
+            if support.face == face:
+                self._plate_forces[i] = self._force(support, value)
+                return
+        if face not in self._closings:
+            known = [*(s.face for s in self._plates), *self._closings]
+            raise UsageError(f"{face!r} carries no load that can change;", hint="known: " + ", ".join(known) + ".")
+        self._closings[face] = value
+
+    def _newton(self, time: float | None) -> SolveRecord:
+        linear_iterations = 0
+        norm = self._evaluate()
+        target = self._moving()
+        for iteration in range(self.options.max_iterations + 1):
+            done = norm <= self.options.rtol * self._scale and not target
+            if (done and (iteration > 0 or norm == 0.0)) or (done and not self.linear):
+                size = 3 * self.space.dofmap.index_map.size_global
+                return SolveRecord(iteration, linear_iterations, norm / max(self._scale, 1e-300), size)
+            if iteration == self.options.max_iterations or not math.isfinite(norm):
+                break
+            linear_iterations += self._prepare()
+            linear_iterations += self._one_step(target)
+            norm = self._search(norm, first=bool(target) or iteration == 0)
+            target = {}
+            log.debug("solid: iteration %d, residual %.3e of %.3e", iteration + 1, norm, self._scale)
+        where = "" if time is None else f" at t = {time:g} s"
+        raise NotConvergedError(
+            f"no balance of the solid{where}: residual {norm:.3e} µN of {self._scale:.3e} µN after "
+            f"{self.options.max_iterations} iterations;",
+            reason="not a number" if not math.isfinite(norm) else "too many iterations",
+            iterations=self.options.max_iterations,
+            residual=norm / max(self._scale, 1e-300),
+            time=time,
+            hint="take a smaller step; a perfectly plastic body may have reached its limit load.",
+        )
+
+    def _evaluate(self) -> float:
+        """Norm of the residual of free components and plates; also updates the scale of forces."""
+        self._assemble(self._full, self._residual)
+        self._full.copy(self._b)
+        self._release(self._b)
+        plates = self._plate_residuals()
+        norm = math.hypot(self._b.norm(), float(np.linalg.norm(plates)))
+        self._scale = max(self._scale if not self.linear else 0.0, self._full.norm(), norm, *map(abs, self._plate_forces), 0.0)
+        return norm
+
+    def _plate_residuals(self) -> Floats:
+        return np.array(
+            [
+                self._sum_on(self._full, s.face)["xyz".index(s.face[0])] - force
+                for s, force in zip(self._plates, self._plate_forces, strict=True)
+            ]
+        )
+
+    def _moving(self) -> dict[str, float]:
+        """Walls that are not yet where they should be: face → missing displacement along its axis."""
+        moves = {}
+        for face, closing in self._closings.items():
+            wanted = -closing if face[1] == "+" else closing
+            if wanted != self._moved[face]:
+                moves[face] = wanted - self._moved[face]
+                self._moved[face] = wanted
+        return moves
+
+    def _prepare(self) -> int:
+        """Assemble the matrix (once if it never changes) and the responses to a unit plate displacement."""
+        if self._matrix is not None and self.linear:
+            return 0
+        if self._matrix is None:
+            self._matrix = compat.create_matrix_with(self._tangent, (), self.domain.comm)
+            self._gradients = [self._b.duplicate() for _ in self._plates]
+            self._responses = [self._b.duplicate() for _ in self._plates]
+        compat.assemble_matrix(self._matrix, self._tangent, self._bcs)
+        if self._solver is None:
+            self._solver = self._make_solver()
+        iterations = 0
+        for support, gradient, response in zip(self._plates, self._gradients, self._responses, strict=True):
+            self._direction.x.array[:] = 0.0
+            self._set_direction(support.face, 1.0)
+            self._assemble(gradient, self._action)
+            gradient.copy(self._work)
+            self._release(self._work)
+            self._work.scale(-1.0)
+            iterations += self._solver.solve(self._work, response).iterations
+            held = self._direction.x.array[: 3 * self._owned()] != 0.0
+            response.array[held] = 1.0
+        return iterations
+
+    def _make_solver(self) -> LinearSolver:
+        assert self._matrix is not None
+        if self.options.direct:
+            return LinearSolver(self._matrix, MUMPS, what="displacement")
+        options: dict[str, Any] = dict(GAMG)
+        if not self.linear:
+            options["pc_gamg_reuse_interpolation"] = True
+        if not self.options.symmetric:
+            options |= {"ksp_type": "gmres", "ksp_gmres_restart": 100}
+        return LinearSolver(
+            self._matrix,
+            options,
+            what="displacement",
+            rtol=self.options.linear_rtol,
+            max_iterations=self.options.max_linear_iterations,
+            near_nullspace=rigid_body_modes(self.space),
+        )
+
+    def _one_step(self, target: Mapping[str, float]) -> int:
+        """Solve for the Newton step into ``self._step`` (with ``self._plate_step``)."""
+        assert self._solver is not None
+        right, plates = self._b, self._plate_residuals()
+        self._direction.x.array[:] = 0.0
+        if target:
+            for face, amount in target.items():
+                self._set_direction(face, amount)
+            self._assemble(self._work, self._action)
+            plates = plates + [self._sum_on(self._work, s.face)["xyz".index(s.face[0])] for s in self._plates]
+            self._release(self._work)
+            right = self._work
+            right.axpy(1.0, self._b)
+        wall = self._direction.x.array[: 3 * self._owned()].copy()
+        right.scale(-1.0)
+        iterations = self._solver.solve(right, self._step).iterations
+        self._plate_step = np.zeros(len(self._plates))
+        if self._plates:
+            stiffness = np.array([[g.dot(w) for w in self._responses] for g in self._gradients])
+            known = plates + [g.dot(self._step) for g in self._gradients]
+            self._plate_step = np.linalg.solve(stiffness, -known)
+            for amount, response in zip(self._plate_step, self._responses, strict=True):
+                self._step.axpy(float(amount), response)
+        self._step.array[:] += wall
+        return iterations
+
+    def _search(self, norm: float, *, first: bool) -> float:
+        """Take the step, or the part of it that lowers the residual (walls are moved in one go)."""
+        self._add(self._step, 1.0)
+        self.plate_values += self._plate_step
+        new = self._evaluate()
+        if self.linear or first:
+            return new
+        taken = 1.0
+        while not new < norm and taken > 1 / 40:
+            self._add(self._step, -taken / 2)
+            self.plate_values -= taken / 2 * self._plate_step
+            taken /= 2
+            new = self._evaluate()
+        return new
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def plate_displacement(self, face: str) -> float:
+        """See `Solid.plate_displacement`."""
+        for support, value in zip(self._plates, self.plate_values, strict=True):
+            if support.face == face:
+                return float(value)
+        known = ", ".join(s.face for s in self._plates) or "none"
+        raise UsageError(f"there is no plate on {face!r};", hint=f"plates: {known}.")
+
+    def reaction(self, face: str) -> Floats:
+        """See `Solid.reaction`."""
+        if face not in self._faces:
+            raise UsageError(f"{face!r} is not supported;", hint="known: " + ", ".join(self._faces) + ".")
+        self._assemble(self._full, self._residual)
+        return self._sum_on(self._full, face)
