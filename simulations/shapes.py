@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,9 @@ from simulations.base.cutting import FACES, adjacency
 Floats = npt.NDArray[np.float64]
 
 _CORNERS = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-_PATHS = np.array([[np.eye(3, dtype=int)[list(p[:n])].sum(axis=0) for n in range(4)] for p in permutations(range(3))])
+_PATHS = np.array(
+    [[np.eye(3, dtype=int)[list(p[:n])].sum(axis=0) for n in range(4)] for p in permutations(range(3))]
+)
 """(6, 4, 3) the Kuhn tetrahedra of a cube: paths from corner (0,0,0) to corner (1,1,1)."""
 
 
@@ -37,7 +39,9 @@ def lattice(
     planes = [np.asarray(a, dtype=np.float64) for a in (x, y, z)]
     nodes = tuple(len(p) for p in planes)
     points = np.stack(np.meshgrid(*planes, indexing="ij"), axis=-1).reshape(-1, 3)
-    base = np.stack(np.meshgrid(*(np.arange(n - 1) for n in nodes), indexing="ij"), axis=-1).reshape(-1, 1, 1, 3)
+    base = np.stack(np.meshgrid(*(np.arange(n - 1) for n in nodes), indexing="ij"), axis=-1).reshape(
+        -1, 1, 1, 3
+    )
     corner = base + _PATHS
     cells = (corner[..., 0] * nodes[1] + corner[..., 1]) * nodes[2] + corner[..., 2]
     return points, cells.reshape(-1, 4).astype(np.int64), np.repeat(np.arange(len(base)), 6)
@@ -82,16 +86,25 @@ def tet_mesh(
     facets = np.take_along_axis(cells[owner], FACES[face], axis=1)
     other = region[near.cells[differ, 1]]
     centres = points[facets[len(other) :]].mean(axis=1)
-    outside = np.zeros(len(centres), dtype=np.int32) if behind is None else np.asarray(behind(centres), dtype=np.int32)
+    outside = (
+        np.zeros(len(centres), dtype=np.int32)
+        if behind is None
+        else np.asarray(behind(centres), dtype=np.int32)
+    )
     sides = np.stack([region[owner], np.concatenate([other, outside])], axis=1)
     q = points[facets]
-    inward = np.einsum("ij,ij->i", np.cross(q[:, 1] - q[:, 0], q[:, 2] - q[:, 0]), points[cells[owner, face]] - q[:, 0])
+    inward = np.einsum(
+        "ij,ij->i", np.cross(q[:, 1] - q[:, 0], q[:, 2] - q[:, 0]), points[cells[owner, face]] - q[:, 0]
+    )
     facets[inward > 0] = facets[inward > 0][:, [0, 2, 1]]
     labels = np.array(region_phase, dtype=np.int32)
     labels[0] = OUTSIDE
-    volume = np.abs(np.einsum("ij,ij->i", p[:, 1] - p[:, 0], np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 0]))) / 6
+    volume = (
+        np.abs(np.einsum("ij,ij->i", p[:, 1] - p[:, 0], np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 0]))) / 6
+    )
     return TetMesh(
-        points, cells, region, facets, sides, labels, np.bincount(region, volume, len(labels)),
+        points, cells.astype(np.int32), region, facets.astype(np.int32), sides, labels,
+        np.asarray(np.bincount(region, volume, len(labels)), np.float64),
         phases if isinstance(phases, PhaseTable) else PhaseTable(phases),
         points.min(axis=0) if lower is None else np.asarray(lower, dtype=np.float64),
         points.max(axis=0) if upper is None else np.asarray(upper, dtype=np.float64),
@@ -134,9 +147,7 @@ def layers(
     along = "xyz".index(axis)
     ends = np.concatenate([[0.0], np.cumsum(list(thickness.values()))])
     n = cells[along]
-    stack = np.concatenate(
-        [np.linspace(a, b, n, endpoint=False) for a, b in zip(ends[:-1], ends[1:], strict=True)] + [ends[-1:]]
-    )
+    stack = np.concatenate([np.linspace(a, b, n, endpoint=False) for a, b in pairwise(ends)] + [ends[-1:]])
     planes = [stack if i == along else np.linspace(0, width, cells[i] + 1) for i in range(3)]
     points, tets, box = lattice(*planes)
     position = np.unravel_index(box, [len(p) - 1 for p in planes])[along]
@@ -171,7 +182,10 @@ def ball(
     spheres = [radii[n] for n in (names[:-1] if box is not None else names)]
     outermost = spheres[-1]
     per_shell = np.maximum(1, np.round(cells * np.diff([0.0, *spheres]) / outermost).astype(int))
-    levels = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip([0.0, *spheres], spheres, per_shell, strict=False)]
+    levels = [
+        np.linspace(a, b, n, endpoint=False)
+        for a, b, n in zip([0.0, *spheres], spheres, per_shell, strict=False)
+    ]
     r = np.concatenate([*levels, [outermost]])
     inner = len(r) - 1
     extra = 0
@@ -214,4 +228,4 @@ def _bend(points: Floats, r: Floats, inner: int, n: int, box: Sequence[float] | 
         w = np.clip((level - inner) / (n - inner), 0, 1)[:, None]
         bent = np.where(level[:, None] > inner, (1 - w) * r[-1] * sphere + w * cube * np.asarray(box), bent)
     bent[level == 0] = 0.0
-    return bent
+    return np.asarray(bent)

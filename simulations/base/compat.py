@@ -46,9 +46,10 @@ def cell_partitioner(ghosts: dmesh.GhostMode) -> Callable[..., Any]:
     """The graph partitioner; 0.10 wants to know how many cells may share a facet."""
     create = dolfinx.cpp.mesh.create_cell_partitioner
     try:
-        return create(ghosts, 2)
+        made: Callable[..., Any] = create(ghosts, 2)
     except TypeError:
-        return create(ghosts)
+        made = create(ghosts)
+    return made
 
 
 def original_cells(mesh: dmesh.Mesh) -> npt.NDArray[np.int64]:
@@ -62,7 +63,7 @@ def original_cells(mesh: dmesh.Mesh) -> npt.NDArray[np.int64]:
 def interpolation_points(space: fem.FunctionSpace) -> npt.NDArray[np.float64]:
     """Reference points at which an expression is evaluated to be interpolated into ``space``."""
     points = space.element.interpolation_points
-    return points() if callable(points) else points
+    return np.asarray(points() if callable(points) else points)
 
 
 def create_vector(form: Any, space: fem.FunctionSpace) -> PETSc.Vec:

@@ -53,9 +53,9 @@ def face_keys(triangles: npt.NDArray[np.integer], points: int) -> Ints:
     """
     a, b, c = np.sort(triangles.astype(np.int64), axis=1).T
     if points < 2_000_000:  # points³ fits 63 bits
-        return (a * points + b) * points + c
+        return np.asarray((a * points + b) * points + c)
     edges = np.unique(a * points + b, return_inverse=True)[1].astype(np.int64)
-    return edges * points + c
+    return np.asarray(edges * points + c)
 
 
 def adjacency(cells: npt.NDArray[np.integer], points: int) -> Adjacency:
@@ -74,7 +74,9 @@ def adjacency(cells: npt.NDArray[np.integer], points: int) -> Adjacency:
     same = ordered[1:] == ordered[:-1]
     if np.any(same[1:] & same[:-1]):
         bad = int(order[np.argmax(same[1:] & same[:-1])]) // 4
-        raise GeometryError(f"a face of cell {bad} belongs to more than two cells;", hint="the mesh is not valid.")
+        raise GeometryError(
+            f"a face of cell {bad} belongs to more than two cells;", hint="the mesh is not valid."
+        )
     first = np.flatnonzero(same)
     pairs = np.stack([order[first], order[first + 1]], axis=1)
     alone = np.ones(len(order), dtype=bool)
@@ -97,8 +99,12 @@ def cells_of_facets(
     Returns:
         (f, 2) cells and (f, 2) number of the face in them; -1 where there is no second cell, or none at all.
     """
-    both = np.concatenate([neighbours.cells, np.stack([neighbours.outer_cells, -np.ones_like(neighbours.outer_cells)], 1)])
-    local = np.concatenate([neighbours.local, np.stack([neighbours.outer_local, -np.ones_like(neighbours.outer_local)], 1)])
+    both = np.concatenate(
+        [neighbours.cells, np.stack([neighbours.outer_cells, -np.ones_like(neighbours.outer_cells)], 1)]
+    )
+    local = np.concatenate(
+        [neighbours.local, np.stack([neighbours.outer_local, -np.ones_like(neighbours.outer_local)], 1)]
+    )
     faces = np.take_along_axis(np.asarray(cells)[both[:, 0]], FACES[local[:, 0]], axis=1)
     keys = face_keys(np.concatenate([faces, np.asarray(facets)]), points)
     mesh_keys, wanted = keys[: len(faces)], keys[len(faces) :]
@@ -123,7 +129,7 @@ def weld(mesh: TetMesh) -> TetMesh:
     new = np.full(len(mesh.points), -1)
     new[used] = np.arange(len(used))
     return TetMesh(
-        mesh.points[used], renumbered.reshape(-1, 4), mesh.cell_region, new[target[mesh.facets[keep]]],
+        mesh.points[used], renumbered.reshape(-1, 4).astype(np.int32), mesh.cell_region, new[target[mesh.facets[keep]]],
         mesh.facet_sides[keep], mesh.region_phase, mesh.region_volume, mesh.phases, mesh.lower, mesh.upper,
         point_fields={name: values[used] for name, values in mesh.point_fields.items()},
         cell_fields=mesh.cell_fields, record=mesh.record,
@@ -146,14 +152,16 @@ def restrict(mesh: TetMesh, keep: npt.NDArray[np.bool_]) -> TetMesh:
     if keep.all():
         return mesh
     if not keep.any():
-        raise GeometryError("no cell is left in this part of the mesh;", hint="check which phases are meshed.")
+        raise GeometryError(
+            "no cell is left in this part of the mesh;", hint="check which phases are meshed."
+        )
     cells = mesh.cells[keep]
     used, renumbered = np.unique(cells, return_inverse=True)
     new = np.full(len(mesh.points), -1)
     new[used] = np.arange(len(used))
     facets = new[mesh.facets]
     inside = np.flatnonzero(np.all(facets >= 0, axis=1))
-    renumbered = renumbered.reshape(-1, 4)
+    renumbered = renumbered.reshape(-1, 4).astype(np.int32)
     neighbours = adjacency(renumbered, len(used))
     owner, _ = cells_of_facets(renumbered, facets[inside], neighbours, len(used))
     inside = inside[owner[:, 0] >= 0]
@@ -205,7 +213,9 @@ def cut(mesh: TetMesh, neighbours: Adjacency, open_faces: npt.NDArray[np.bool_])
         corner = FACES[local]
         vertex = np.take_along_axis(cells[cell], corner, axis=1)
         order = np.argsort(vertex, axis=1)
-        ends.append((cell[:, None] * 4 + np.take_along_axis(corner, order, 1), np.take_along_axis(vertex, order, 1)))
+        ends.append(
+            (cell[:, None] * 4 + np.take_along_axis(corner, order, 1), np.take_along_axis(vertex, order, 1))
+        )
     matters = critical[ends[0][1]]
     corner_a, corner_b = ends[0][0][matters], ends[1][0][matters]
     corners = np.flatnonzero(critical[cells].ravel())
@@ -237,7 +247,9 @@ def components(cell_count: int, neighbours: Adjacency, keep: npt.NDArray[np.bool
     chosen = np.flatnonzero(keep)
     number[chosen] = np.arange(len(chosen))
     pairs = number[neighbours.cells[np.all(keep[neighbours.cells], axis=1)]]
-    graph = coo_matrix((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(chosen),) * 2)
+    graph = coo_matrix(
+        (np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(chosen),) * 2
+    )
     count, label = connected_components(graph, directed=False)
     number[chosen] = label
     return int(count), number

@@ -106,6 +106,7 @@ class Domain:
         cuts: The facets across which fields may jump.
         source: The uncut mesh, on rank 0; None elsewhere.
         parent: (point_total,) point of ``source`` of each node, on rank 0; None elsewhere.
+        nodes: (cell_total, 4) nodes of each cell, on rank 0; None elsewhere.
     """
 
     mesh: dmesh.Mesh
@@ -124,6 +125,7 @@ class Domain:
     cuts: CutFacets
     source: TetMesh | None = field(repr=False)
     parent: npt.NDArray[np.int64] | None = field(repr=False)
+    nodes: npt.NDArray[np.int64] | None = field(repr=False)
 
     @classmethod
     def from_mesh(
@@ -188,12 +190,15 @@ class Domain:
             cell_fields: More values per cell of ``source``; needed on rank 0 only.
         """
         names = self.cut_names if cut is None else tuple(cut)
-        return Domain.from_mesh(self.source, self.comm, cut=names, phases=phases, keep=keep, cell_fields=cell_fields)
+        return Domain.from_mesh(
+            self.source, self.comm, cut=names, phases=phases, keep=keep, cell_fields=cell_fields
+        )
 
     @property
     def comm(self) -> MPI.Comm:
         """The ranks that share it."""
-        return self.mesh.comm
+        comm: MPI.Comm = self.mesh.comm
+        return comm
 
     @property
     def box_volume(self) -> float:
@@ -235,7 +240,9 @@ class Domain:
 
     def dx(self, *phases: str, **metadata: Any) -> ufl.Measure:
         """Integrate over the named phases, or over all; ``quadrature_degree=…`` and the like go to UFL."""
-        measure = ufl.Measure("dx", domain=self.mesh, subdomain_data=self.cell_tags, metadata=metadata or None)
+        measure = ufl.Measure(
+            "dx", domain=self.mesh, subdomain_data=self.cell_tags, metadata=metadata or None
+        )
         return measure(tuple(self.phases[name].label for name in phases)) if phases else measure
 
     def ds(self, *names: str, **metadata: Any) -> ufl.Measure:
@@ -243,12 +250,16 @@ class Domain:
 
         A cut interface is counted once from each side.
         """
-        measure = ufl.Measure("ds", domain=self.mesh, subdomain_data=self.facet_tags, metadata=metadata or None)
+        measure = ufl.Measure(
+            "ds", domain=self.mesh, subdomain_data=self.facet_tags, metadata=metadata or None
+        )
         return measure(tuple(self.tag(name) for name in names)) if names else measure
 
-    def dS(self, *names: str, **metadata: Any) -> ufl.Measure:  # noqa: N802 - UFL's own name
+    def dS(self, *names: str, **metadata: Any) -> ufl.Measure:
         """Integrate over the named interfaces that have cells on both sides and are not cut."""
-        measure = ufl.Measure("dS", domain=self.mesh, subdomain_data=self.facet_tags, metadata=metadata or None)
+        measure = ufl.Measure(
+            "dS", domain=self.mesh, subdomain_data=self.facet_tags, metadata=metadata or None
+        )
         return measure(tuple(self.tag(name) for name in names)) if names else measure
 
     def integrate(self, integrand: Any) -> float:
@@ -277,7 +288,9 @@ class Domain:
         """
         missing = [p for p in self.meshed if p not in values]
         if missing:
-            raise UsageError(f"no {name} for phase {missing[0]!r};", hint=f"give one for each of {self.meshed}.")
+            raise UsageError(
+                f"no {name} for phase {missing[0]!r};", hint=f"give one for each of {self.meshed}."
+            )
         function = fem.Function(fem.functionspace(self.mesh, ("DG", 0)), name=name)
         table = np.full(max(self.phases.labels) + 1, np.nan)
         for phase, value in values.items():
@@ -292,14 +305,17 @@ class Domain:
     def __repr__(self) -> str:
         ranks = f" on {self.comm.size} ranks" if self.comm.size > 1 else ""
         cuts = f", cut at {', '.join(self.cut_names)}" if self.cut_names else ""
-        return f"Domain({self.cell_total:,} cells, {self.point_total:,} nodes of {', '.join(self.meshed)}{cuts}{ranks})"
+        size = f"{self.cell_total:,} cells, {self.point_total:,} nodes"
+        return f"Domain({size} of {', '.join(self.meshed)}{cuts}{ranks})"
 
 
 def canonical_name(phases: PhaseTable, name: str) -> str:
     """``"LPSCl|NMC"`` → ``"NMC | LPSCl"`` (lower label first); box faces stay as they are."""
     if "|" not in name:
         if name not in (*BOX_FACES, OUTSIDE_NAME):
-            raise UsageError(f"{name!r} is neither a box face nor an interface;", hint=did_you_mean(name, BOX_FACES))
+            raise UsageError(
+                f"{name!r} is neither a box face nor an interface;", hint=did_you_mean(name, BOX_FACES)
+            )
         return name
     parts = [part.strip() for part in name.split("|")]
     if len(parts) == 2 and parts[0] == parts[1]:
@@ -359,7 +375,10 @@ def _plan(
         cell, face = owner[there, side], local[there, side]
         tagged.append(np.stack([cell, broken.cells[cell, face], tags[there]], axis=1))
     cells, points = _sides(mesh, broken, owner[opened], local[opened])
-    fields = {**mesh.cell_fields, **{k: np.asarray(v, dtype=np.float64)[chosen] for k, v in cell_fields.items()}}
+    fields = {
+        **mesh.cell_fields,
+        **{k: np.asarray(v, dtype=np.float64)[chosen] for k, v in cell_fields.items()},
+    }
     plan = _Plan(
         table, mesh.lower, mesh.upper, names, mesh.cell_phase(), mesh.cell_region, fields,
         np.concatenate(tagged), cells, points, tags[opened], len(broken.points),
@@ -407,10 +426,12 @@ def _build(comm: MPI.Comm, plan: _Plan, broken: cutting.CutMesh | None, source: 
         mesh, 3, np.arange(len(cell_index), dtype=np.int32), plan.cell_phase[cell_index].astype(np.int32)
     )
     return Domain(
-        mesh, plan.phases, plan.lower, plan.upper, cell_tags, _meshtags_of_facets(mesh, plan, local_cell, point_index),
-        plan.names, plan.cell_region[cell_index], cell_index, point_index, len(plan.cell_phase), plan.point_count,
+        mesh, plan.phases, plan.lower, plan.upper, cell_tags,
+        _meshtags_of_facets(mesh, plan, local_cell, point_index), plan.names,
+        plan.cell_region[cell_index], cell_index, point_index, len(plan.cell_phase), plan.point_count,
         {name: values[cell_index] for name, values in plan.cell_fields.items()},
         _local_cuts(mesh, plan, local_cell, point_index), source, None if broken is None else broken.parent,
+        None if broken is None else broken.cells,
     )  # fmt: skip
 
 
@@ -436,4 +457,6 @@ def _local_cuts(
     assert np.all(cells[mine, 1] >= 0), "a cut facet has its other side on another rank"
     order = np.argsort(point_index)
     points = order[np.searchsorted(point_index[order], plan.cut_points[mine])]
-    return CutFacets(cells[mine].astype(np.int32), points.astype(np.int32), plan.cut_tags[mine], mine, len(cells))
+    return CutFacets(
+        cells[mine].astype(np.int32), points.astype(np.int32), plan.cut_tags[mine], mine, len(cells)
+    )

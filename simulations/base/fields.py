@@ -45,7 +45,9 @@ def gather_nodes(domain: Domain, function: fem.Function) -> Floats | None:
     components = space.dofmap.index_map_bs
     owned = domain.mesh.geometry.index_map().size_local
     nodal = function.x.array.reshape(-1, components)[node_blocks(domain, space)[:owned]]
-    return _gather(domain, domain.point_index[:owned], nodal[:, 0] if components == 1 else nodal, domain.point_total)
+    return _gather(
+        domain, domain.point_index[:owned], nodal[:, 0] if components == 1 else nodal, domain.point_total
+    )
 
 
 def gather_cells(domain: Domain, values: fem.Function | Floats) -> Floats | None:

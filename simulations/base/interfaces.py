@@ -57,13 +57,19 @@ class Interface:
         chosen = np.ones(len(cuts.tags), dtype=bool)
         if names is not None:
             chosen = np.isin(cuts.tags, [domain.tag(name) for name in names])
-            missing = [n for n in names if domain.comm.allreduce(int(np.sum(cuts.tags == domain.tag(n)))) == 0]
+            missing = [
+                n for n in names if domain.comm.allreduce(int(np.sum(cuts.tags == domain.tag(n)))) == 0
+            ]
             if missing:
-                raise UsageError(f"the mesh is not cut at {missing[0]!r};", hint=f"cut={list(names)} cuts it there.")
+                raise UsageError(
+                    f"the mesh is not cut at {missing[0]!r};", hint=f"cut={list(names)} cuts it there."
+                )
         self.domain, self.space = domain, space
         self.degree = space.ufl_element().degree
         self.blocks = space.dofmap.index_map_bs
-        corners, weights = basix.make_quadrature(basix.CellType.triangle, quadrature_degree or 2 * self.degree)
+        corners, weights = basix.make_quadrature(
+            basix.CellType.triangle, quadrature_degree or 2 * self.degree
+        )
         self.shape = _shape_functions(corners, self.degree)
         cells, nodes = cuts.cells[chosen], cuts.points[chosen]
         self.tags, self.index = cuts.tags[chosen], cuts.index[chosen]
@@ -151,8 +157,8 @@ class Interface:
 
         Args:
             matrix: From `create_matrix`.
-            derivatives: (n, q, 2, components, 2, components): of side s, component a, with respect to the value
-                on side t of component b.
+            derivatives: (n, q, 2, components, 2, components): of side s, component a, with respect to the
+                value on side t of component b.
         """
         block = np.einsum(
             "fq,fqsatb,qi,qj->fsiatjb", self.weights, derivatives, self.shape, self.shape, optimize=True
@@ -185,8 +191,9 @@ def _shape_functions(points: Floats, degree: int) -> Floats:
     """(q, 3 or 6) Lagrange functions of a triangle; edge i is opposite of corner i."""
     corners = np.column_stack([1 - points.sum(axis=1), points])
     if degree == 1:
-        return corners
+        return np.asarray(corners)
     if degree != 2:
         raise UsageError(f"interface elements have degree 1 or 2, not {degree}.")
     pairs: Callable[[int, int], Floats] = lambda a, b: 4 * corners[:, a] * corners[:, b]  # noqa: E731
-    return np.column_stack([corners * (2 * corners - 1), pairs(1, 2), pairs(0, 2), pairs(0, 1)])
+    edges = (pairs(1, 2), pairs(0, 2), pairs(0, 1))
+    return np.column_stack([corners * (2 * corners - 1), *edges])

@@ -48,7 +48,9 @@ GAMG: Options = MappingProxyType(
     }
 )
 """Elasticity: conjugate gradients with smoothed aggregation; give it `rigid_body_modes`."""
-MUMPS: Options = MappingProxyType({"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"})
+MUMPS: Options = MappingProxyType(
+    {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
+)
 """Direct factorisation: robust, and dear above some 100,000 unknowns."""
 JACOBI: Options = MappingProxyType({"ksp_type": "cg", "pc_type": "jacobi"})
 """Mass-dominated problems."""
@@ -63,7 +65,7 @@ _REMEDIES = {
     "diverged nanorinf": "a coefficient, a boundary value or a cell is not finite: check the inputs.",
     "diverged indefinite pc": "use another preconditioner (gamg) or a direct solver.",
     "diverged indefinite mat": "the problem is not positive definite: check coefficients and constraints.",
-    "diverged pcsetup failed": "the matrix is singular or not finite: check that every part is held or connected.",
+    "diverged pcsetup failed": "the matrix is singular or not finite: is every part held or connected?",
 }
 
 
@@ -171,14 +173,17 @@ class LinearSolver:
         finite = bool(np.isfinite(solution.norm()))
         if code < 0 or not finite:
             raise NotConvergedError(
-                f"solving for the {self.what} ({record.unknowns:,} unknowns) failed after {record.iterations} "
-                f"iterations at a relative residual of {residual:.2e}: {reason if finite else 'not a number'};",
+                f"solving for the {self.what} ({record.unknowns:,} unknowns) failed after "
+                f"{record.iterations} iterations at a relative residual of {residual:.2e}: "
+                f"{reason if finite else 'not a number'};",
                 reason=reason,
                 iterations=record.iterations,
                 residual=residual,
                 hint=_REMEDIES.get(reason, "check coefficients, constraints and cell shapes."),
             )
-        log.debug("%s: %d iterations, residual %.1e, %.2f s", self.what, record.iterations, residual, record.seconds)
+        log.debug(
+            "%s: %d iterations, residual %.1e, %.2f s", self.what, record.iterations, residual, record.seconds
+        )
         return record
 
     def close(self) -> None:
