@@ -24,9 +24,10 @@ from pxm2mesh.surfacing.net import net_of, parity_diagonals, to_points, triangle
 logger = logging.getLogger(__name__)
 
 _LARGEST_OFFSET = 0.45  # of an indicator that runs from 0 to 1
-_TRIM_SWEEPS = 6
+_TRIM_SWEEPS = 10
 _GOOD_VOLUME = 5e-5  # relative, of every phase
 _EXCHANGE_STEPS = 60
+_SMALL = 64  # voxels: smaller regions may miss their volume, and the rest of the phase makes up for it
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class SmoothOptions:
     Attributes:
         sweeps: Rounds over all points.
         relaxation: Share of the way to the neighbours' average in each round.
-        certificate: Share of a cell's undeformed determinant that every face must keep: 0.3 is smooth, 0.5 and
+        certificate: Share of a cell's undeformed determinant that every face must keep: 0.2 is smooth, 0.3, 0.5 and
             0.8 are stiffer, 1 leaves the exact faces. The mesher climbs these rungs when a surface is too hard.
         reach: Farthest a point may go from its place, in cells.
         sigma: Blur of the indicators in voxels; None is 1, or half the cell size if that is more.
@@ -44,7 +45,7 @@ class SmoothOptions:
 
     sweeps: int = 12
     relaxation: float = 0.4
-    certificate: float = 0.3
+    certificate: float = 0.2
     reach: float = 0.95
     sigma: float | None = None
 
@@ -141,6 +142,11 @@ class _State:
         self.reach = options.reach * np.array([w.min() for w in widths])
         self.offset = np.zeros(len(surface.region_phase))
         self.target = surface.region_volume / lattice.volume.voxel_volume
+        self.small = self.target < _SMALL
+        for label in np.unique(surface.region_phase[1:]).tolist():
+            of = surface.region_phase == label
+            if np.all(self.small[of]):
+                self.small[of] = False
         self.metric = lattice.volume.spacing / lattice.volume.spacing.min()
         self.middle = np.array([n[-1] / 2 for n in lattice.nodes])
         self.first = parity_diagonals(self.node, self.quads, self.shape)
@@ -198,7 +204,7 @@ class _State:
         """Bring the volumes home: projection without relaxation until every phase and large region is right."""
         for number in range(_TRIM_SWEEPS):
             self._move_net(0.0, 1.0)
-            self._choose_diagonals()
+            self._choose_diagonals(keep=True)
             if number == _TRIM_SWEEPS - 1 or self._correct(self.options.sweeps + number) < _GOOD_VOLUME:
                 break
 
@@ -213,10 +219,10 @@ class _State:
         for cells in self.cell_colours:
             certificate.free_centres(cells, self.X, self.Z, *self.shape, 2 * self.unit)
 
-    def _choose_diagonals(self) -> None:
+    def _choose_diagonals(self, *, keep: bool = False) -> None:
         valid = certificate.quad_certificates(self.node, self.quads, self.X, self.Z, *self.shape)
         points = self.X[self.node] * self.metric
-        smooth_kernels.choose_diagonals(self.quads, points, valid, self.need, self.first, self.quality)
+        smooth_kernels.choose_diagonals(self.quads, points, valid, self.need, keep, self.first, self.quality)
 
     def measure(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """(r + 1,) volume and area of each region, in voxels; areas without box faces."""
@@ -241,29 +247,34 @@ class _State:
         phase, worst = self.surface.region_phase, 0.0
         for label in np.unique(phase[1:]).tolist():
             of = phase == label
-            off = float(error[of].sum() / self.target[of].sum())
-            worst = max(worst, abs(off))
+            worst = max(worst, abs(float(error[of].sum() / self.target[of].sum())))
+            left, stay = of & self.small, of & ~self.small
+            error[stay] += error[left].sum() * area[stay] / max(area[stay].sum(), 1.0)
         shift = np.clip(self._shifts(error, area), -0.2, 0.2)
         self.offset += slope * shift
         self.offset[1:] -= np.average(self.offset[1:], weights=area[1:] + 1e-9)
         np.clip(self.offset, -_LARGEST_OFFSET, _LARGEST_OFFSET, out=self.offset)
-        logger.debug("sweep %d: %d points held back, largest phase error %.3g voxels", number,
-                     int((self.outcome == 9).sum()), float(np.abs(error).max()))  # fmt: skip
+        logger.debug("sweep %d: %d points held back, largest phase error %.3g", number,
+                     int((self.outcome == 9).sum()), worst)  # fmt: skip
         return worst
 
     def _shifts(self, error: npt.NDArray[np.float64], area: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """How far every region must grow, so that the exchange across all pairs restores the volumes.
 
         Growing region a by s_a against region b by s_b moves (s_a − s_b)·area of the pair: a graph Laplacian,
-        solved well enough by damped Jacobi steps, whose sums do not depend on the number of threads.
+        solved well enough by damped Jacobi steps, whose sums do not depend on the number of threads. Small
+        regions are left out of it and follow their own error.
         """
         low, high = self.pairs
         between = np.bincount(self.pair_of_quad, self.area, len(low) + 1)[:-1]
-        shift, count = np.zeros(len(error)), len(error)
+        between[self.small[low] | self.small[high]] = 0.0
+        count = len(error)
+        shared = np.maximum(np.bincount(low, between, count) + np.bincount(high, between, count), 1.0)
+        shift = np.where(self.small, error / np.maximum(area, 1.0), 0.0)
         for _ in range(_EXCHANGE_STEPS):
             flow = between * (shift[low] - shift[high])
             gained = np.bincount(low, flow, count) - np.bincount(high, flow, count)
-            shift += 0.6 * (error - gained) / np.maximum(area, 1.0)
+            shift += np.where(self.small, 0.0, 0.6 * (error - gained) / shared)
         return shift
 
     def result(self) -> InterfaceSurface:

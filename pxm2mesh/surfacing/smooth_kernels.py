@@ -247,7 +247,10 @@ def _try_moves(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: int, k:
         rise = new[a] - old[a] - flat[a]
         square += rise * rise
         along += flat[a] * rise
+    still = flat[0] == 0.0 and flat[1] == 0.0 and flat[2] == 0.0
     for trial in range(7):
+        if still and 4 <= trial < 6:
+            continue
         share = 1.0
         if trial == 1:
             share = 0.5
@@ -307,7 +310,9 @@ def move_inner(corners: Array, X: Array, Z: Array, n0: int, n1: int, n2: int, re
 
 
 @njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
-def choose_diagonals(quads: Array, P: Array, valid: Array, need: float, first: Array, quality: Array) -> None:
+def choose_diagonals(
+    quads: Array, P: Array, valid: Array, need: float, keep: bool, first: Array, quality: Array
+) -> None:
     """Of each quad's valid diagonals, the one whose worse triangle has the better shape.
 
     Args:
@@ -315,6 +320,7 @@ def choose_diagonals(quads: Array, P: Array, valid: Array, need: float, first: A
         P: (n, 3) positions in a metric of equal units along the axes.
         valid: (q, 2) certificates of the diagonals 0–2 and 1–3.
         need: A diagonal is valid above it (the better one always is).
+        keep: Whether a diagonal stays as long as it is valid: every change moves a little volume.
         first: (q,) receives True for 0–2.
         quality: (q,) receives 2√3·|normal| / Σ edge² of the worse triangle: 1 if equilateral, 0 if flat.
     """
@@ -330,6 +336,10 @@ def choose_diagonals(quads: Array, P: Array, valid: Array, need: float, first: A
             one = -1.0
         if valid[q, 1] < bar:
             two = -1.0
+        if keep and first[q] and one >= 0.0:
+            two = -1.0
+        elif keep and not first[q] and two >= 0.0:
+            one = -1.0
         first[q] = one >= two
         quality[q] = max(one, two)
 
