@@ -11,7 +11,12 @@ lock() {
   exec {fd}<"$1"
   locked=$fd
   flock --nonblock "$fd" && return
-  say "another set-up is at work in $1; waiting for it"
-  flock "$fd"
+  step "waited for another set-up, at work in $1" -- flock "$fd"
+}
+# The same for one entry of the cache, whose folder need not exist yet.
+lock_cache() {
+  mkdir -p "$cache/locks"
+  : >>"$cache/locks/${1##*/}"
+  lock "$cache/locks/${1##*/}"
 }
 unlock() { if [ -n "${locked:-}" ]; then exec {locked}<&-; fi; }

@@ -81,9 +81,7 @@ can_conda() {
 prepare_conda() {
   local prefix
   prefix=$cache/conda-$(digest <"$checkout/environment.yml")
-  mkdir -p "$cache/locks"
-  : >>"$cache/locks/${prefix##*/}"
-  lock "$cache/locks/${prefix##*/}"
+  lock_cache "$prefix"
   if [ ! -e "$prefix/.done" ]; then step "DOLFINx with $conda" "$prefix" -- make_conda_environment "$prefix"; fi
   unlock
   base_python=$prefix/bin/python

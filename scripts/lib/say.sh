@@ -6,7 +6,11 @@ note() { printf '   %s\n' "$*"; }
 fail() { printf 'pxm2mesh: %s\n' "$*" >&2; exit 1; }
 
 job=''
-stop_job() { if [ -n "$job" ]; then kill -TERM -- "-$job" 2>/dev/null || true; fi; }
+stop_job() {
+  if [ -z "$job" ]; then return; fi
+  kill -TERM -- "-$job" 2>/dev/null || true
+  wait "$job" 2>/dev/null || true
+}
 
 megabytes() { { du -smc "$@" 2>/dev/null || true; } | tail -n 1 | cut -f 1; }
 
@@ -32,7 +36,7 @@ step() {
     job=''
     [ -t 1 ] && printf '\n'
     tail -n 15 "$log" >&2
-    fail "$what: failed after $((SECONDS - started)) s; everything it said is in $log. What was downloaded is kept: run 'make env' again."
+    fail "$what: failed after $((SECONDS - started)) s; everything it said is in $log. To try again, from where it stopped: make env"
   fi
   job=''
   rm -f "$log"

@@ -10,37 +10,54 @@ userspace_packages=(ca-certificates tzdata python3 python3-venv python3-pip pyth
 
 userspace_key() { printf '%s\n' "$suite" "${userspace_packages[@]}" 2 | digest | cut -c 1-12; }
 
+# The programs that making one takes, or entering one that is made. Root may do without uidmap.
+userspace_tools() {
+  echo bwrap
+  if [ ! -e "$root/.done" ]; then
+    echo mmdebstrap
+    if [ "$(id -u)" != 0 ]; then echo newuidmap; fi
+  fi
+}
+has_userspace_tools() {
+  local tool
+  for tool in $(userspace_tools); do command -v "$tool" >/dev/null || return 1; done
+}
+
 can_userspace() {
   root=$cache/debian-$suite-$(userspace_key)
   if [ "$(uname -s)" != Linux ] || [ "$(readlink /bin)" != usr/bin ]; then
     why='it wants a Linux whose /bin is a link to usr/bin'
     return 1
   fi
-  why="Debian $suite under $root; 2 GB once for all clones"
-  if ! command -v bwrap >/dev/null || { [ ! -e "$root/.done" ] && ! command -v mmdebstrap >/dev/null; }; then
-    if ! command -v apt-get >/dev/null; then why='there is no apt to install mmdebstrap and bubblewrap with'; return 1; fi
-    if [ "$(id -u)" = 0 ]; then return; fi
-    why='mmdebstrap or bubblewrap is missing, and only root may install them'
+  if ! has_userspace_tools; then
     how='sudo apt-get install mmdebstrap bubblewrap uidmap'
+    if ! command -v apt-get >/dev/null; then why='there is no apt to install mmdebstrap and bubblewrap with' how=''; return 1; fi
+    if [ "$(id -u)" != 0 ]; then why='mmdebstrap, bubblewrap or uidmap is missing, and only root may install them'; return 1; fi
+  elif ! may_enter; then
+    why='bubblewrap may not make a mount namespace here'
+    how='allow unprivileged user namespaces, or start the container with --cap-add SYS_ADMIN'
+    return 1
+  elif [ "$(id -u)" != 0 ] && [ ! -e "$root/.done" ] && ! grep -q "^$(id -un):" /etc/subuid; then
+    why="/etc/subuid has no range for $(id -un)" how="sudo usermod --add-subuids 200000-265535 --add-subgids 200000-265535 $(id -un)"
     return 1
   fi
-  if ! bwrap --dev-bind / / true 2>/dev/null; then
-    why='bubblewrap may not make a mount namespace here (a container without CAP_SYS_ADMIN?)'
-    how='allow unprivileged user namespaces, or run the container with --cap-add SYS_ADMIN'
-    return 1
-  fi
+  why="Debian $suite under $root; 2 GB once for all clones"
 }
+may_enter() { bwrap --dev-bind / / true 2>/dev/null; }
 
 prepare_userspace() {
-  if ! command -v bwrap >/dev/null || { [ ! -e "$root/.done" ] && ! command -v mmdebstrap >/dev/null; }; then
+  local grows=''
+  if ! has_userspace_tools; then
     step 'mmdebstrap and bubblewrap with apt' -- install_tools
-    bwrap --dev-bind / / true || fail 'bubblewrap may not make a mount namespace here; see docs/how-to/dolfinx.md, "Containers"'
+    may_enter || fail 'bubblewrap may not make a mount namespace here; see docs/how-to/dolfinx.md, "Containers"'
   fi
-  mkdir -p "$cache/locks"
-  : >>"$cache/locks/${root##*/}"
-  lock "$cache/locks/${root##*/}"
-  if [ -e "$root/.done" ]; then note "Debian $suite is in the cache: $root"
-  else step "Debian $suite with DOLFINx (about 450 MB to download, 2 GB on disk)" "$root.part:$root.debs" -- make_userspace; fi
+  lock_cache "$root"
+  if [ -e "$root/.done" ]; then
+    note "Debian $suite is in the cache: $root"
+  else
+    if [ "$(id -u)" = 0 ]; then grows=$root.part:$root.debs; fi # an ordinary user's grows out of sight
+    step "Debian $suite with DOLFINx (about 450 MB to download, 2 GB on disk)" "$grows" -- make_userspace
+  fi
   unlock
   base_python=/usr/bin/python3
 }

@@ -16,7 +16,8 @@ write_wrappers() {
   local tool
   cp "$here"/wrappers/{environment,inside,python,mpirun} "$part/bin/"
   for tool in pxm2mesh pytest mypy lint-imports ruff; do cp "$here/wrappers/tool" "$part/bin/$tool"; done
-  setting root "${root:-}"
+  if [ "$chosen" != userspace ]; then root=''; fi
+  setting root "$root"
   setting bwrap "$(command -v bwrap || true)"
   setting headless ''
   setting shared_memory sm
