@@ -43,7 +43,7 @@ class SmoothOptions:
         sigma: Blur of the indicators in voxels; None is 1, or half the cell size if that is more.
     """
 
-    sweeps: int = 12
+    sweeps: int = 10
     relaxation: float = 0.4
     certificate: float = 0.2
     reach: float = 0.95
@@ -192,9 +192,10 @@ class _State:
         project = min(1.0, 0.2 + 0.1 * number)
         self._move_net(relax, project)
         self._free_centres()
-        for corners in self.inner_colours:
-            smooth_kernels.move_inner(corners, self.X, self.Z, *self.shape, 0.5, self.need)
-        self._free_centres()
+        if number % 2 == 0:
+            for corners in self.inner_colours:
+                smooth_kernels.move_inner(corners, self.X, self.Z, *self.shape, 0.5, self.need)
+            self._free_centres()
         if number >= self.options.sweeps // 2 or number == last:
             self._choose_diagonals()
         if number >= 1:
@@ -217,7 +218,7 @@ class _State:
 
     def _free_centres(self) -> None:
         for cells in self.cell_colours:
-            certificate.free_centres(cells, self.X, self.Z, *self.shape, 2 * self.unit)
+            certificate.free_centres(cells, self.X, self.Z, *self.shape, 1.5 * self.need)
 
     def _choose_diagonals(self, *, keep: bool = False) -> None:
         valid = certificate.quad_certificates(self.node, self.quads, self.X, self.Z, *self.shape)

@@ -17,6 +17,7 @@ from pxm2mesh.surfacing.indicator_kernels import sample
 from pxm2mesh.surfacing.net_kernels import region_at
 
 Array = npt.NDArray[Any]
+_BLOCK = 256  # points per parallel task, which share their scratch arrays
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -198,43 +199,45 @@ def move_net(points: Array, node: Array, links: Array, box: Array, cells: Array,
     s0 = (n1 + 1) * (n2 + 1)
     s1 = n2 + 1
     limit = 0.5 * min(reach[0], min(reach[1], reach[2]))
-    for q in prange(len(points)):
-        v = points[q]
-        p = node[v]
-        i = p // s0
-        j = (p // s1) % (n1 + 1)
-        k = p % s1
+    for block in prange((len(points) + _BLOCK - 1) // _BLOCK):
         old = np.empty(3)
         new = np.empty(3)
-        flat = np.zeros(3)  # the relaxation alone
+        flat = np.empty(3)  # the relaxation alone
         step = np.empty(3)
         grad = np.empty(3)
         found = np.empty(8, np.int64)
-        frozen = box[v]
-        weight = 0.0
-        for d in range(6):
-            if (links[v] >> d) & 1:
-                stride = s0 if d < 2 else (s1 if d < 4 else 1)
-                r = p + stride * (2 * (d & 1) - 1)
-                for a in range(3):
-                    flat[a] += X[r, a]
-                weight += 1.0
-        for a in range(3):
-            old[a] = X[p, a]
-            flat[a] = relax * (flat[a] / weight - old[a]) if weight > 0.0 else 0.0
-            new[a] = old[a] + flat[a]
-        count = regions_around(cells, i, j, k, found)
-        if project > 0.0:
-            for _ in range(3):
-                pull(fields, group, offset, found, count, frozen, limit, new[0], new[1], new[2], step, grad)
-                for a in range(3):
-                    new[a] += project * step[a]
-        for a in range(3):
-            new[a] = min(max(new[a], rest[v, a] - reach[a]), rest[v, a] + reach[a])
-            if (frozen >> a) & 1:
-                new[a] = old[a]
-                flat[a] = 0.0
-        outcome[v] = _try_moves(X, Z, n0, n1, n2, i, j, k, p, old, new, flat, need)
+        for q in range(block * _BLOCK, min((block + 1) * _BLOCK, len(points))):
+            v = points[q]
+            p = node[v]
+            i = p // s0
+            j = (p // s1) % (n1 + 1)
+            k = p % s1
+            frozen = box[v]
+            flat[:] = 0.0
+            weight = 0.0
+            for d in range(6):
+                if (links[v] >> d) & 1:
+                    stride = s0 if d < 2 else (s1 if d < 4 else 1)
+                    r = p + stride * (2 * (d & 1) - 1)
+                    for a in range(3):
+                        flat[a] += X[r, a]
+                    weight += 1.0
+            for a in range(3):
+                old[a] = X[p, a]
+                flat[a] = relax * (flat[a] / weight - old[a]) if weight > 0.0 else 0.0
+                new[a] = old[a] + flat[a]
+            count = regions_around(cells, i, j, k, found)
+            if project > 0.0:
+                for _ in range(3):
+                    pull(fields, group, offset, found, count, frozen, limit, new[0], new[1], new[2], step, grad)
+                    for a in range(3):
+                        new[a] += project * step[a]
+            for a in range(3):
+                new[a] = min(max(new[a], rest[v, a] - reach[a]), rest[v, a] + reach[a])
+                if (frozen >> a) & 1:
+                    new[a] = old[a]
+                    flat[a] = 0.0
+            outcome[v] = _try_moves(X, Z, n0, n1, n2, i, j, k, p, old, new, flat, need)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -282,31 +285,33 @@ def move_inner(corners: Array, X: Array, Z: Array, n0: int, n1: int, n2: int, re
     """Let the corners of one colour that are not on the net follow: towards the average of their neighbours."""
     s0 = (n1 + 1) * (n2 + 1)
     s1 = n2 + 1
-    for q in prange(len(corners)):
-        p = corners[q]
-        i = p // s0
-        j = (p // s1) % (n1 + 1)
-        k = p % s1
+    for block in prange((len(corners) + _BLOCK - 1) // _BLOCK):
         old = np.empty(3)
-        mean = np.zeros(3)
-        for d in range(6):  # a corner off the net is inside of the box
-            r = p + (s0 if d < 2 else (s1 if d < 4 else 1)) * (2 * (d & 1) - 1)
+        mean = np.empty(3)
+        for q in range(block * _BLOCK, min((block + 1) * _BLOCK, len(corners))):
+            p = corners[q]
+            i = p // s0
+            j = (p // s1) % (n1 + 1)
+            k = p % s1
+            mean[:] = 0.0
+            for d in range(6):  # a corner off the net is inside of the box
+                r = p + (s0 if d < 2 else (s1 if d < 4 else 1)) * (2 * (d & 1) - 1)
+                for a in range(3):
+                    mean[a] += X[r, a] / 6.0
             for a in range(3):
-                mean[a] += X[r, a] / 6.0
-        for a in range(3):
-            old[a] = X[p, a]
-        share = relax
-        done = False
-        for _ in range(3):
-            for a in range(3):
-                X[p, a] = old[a] + share * (mean[a] - old[a])
-            if corner_certificate(X, Z, n0, n1, n2, i, j, k, need) >= need:
-                done = True
-                break
-            share *= 0.5
-        if not done:
-            for a in range(3):
-                X[p, a] = old[a]
+                old[a] = X[p, a]
+            share = relax
+            done = False
+            for _ in range(3):
+                for a in range(3):
+                    X[p, a] = old[a] + share * (mean[a] - old[a])
+                if corner_certificate(X, Z, n0, n1, n2, i, j, k, need) >= need:
+                    done = True
+                    break
+                share *= 0.5
+            if not done:
+                for a in range(3):
+                    X[p, a] = old[a]
 
 
 @njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
