@@ -26,6 +26,7 @@ from pxm2mesh.meshing.gmsh_mesher import SurfaceRejectedError, fill_regions
 from pxm2mesh.meshing.improve import ImproveOptions, improve
 from pxm2mesh.meshing.lattice import lattice_cells
 from pxm2mesh.meshing.options import MeshOptions, Sizing
+from pxm2mesh.meshing.quality import summarize
 from pxm2mesh.meshing.sizing import size_field
 from pxm2mesh.progress import SILENT, Progress, Task
 from pxm2mesh.surface import InterfaceSurface
@@ -77,8 +78,7 @@ def mesh_volume(
         if options.method == "lattice":
             rungs = []
         mesh = _climb_down(first, rungs, options, task)
-        seconds = round(time.perf_counter() - started, 3)
-    return replace(mesh, record={**mesh.record, "seconds": seconds, "peak_rss_mb": _peak_rss()})
+    return _stamped(mesh, started)
 
 
 def tetrahedralize(
@@ -127,8 +127,13 @@ def tetrahedralize(
             mesh = _one_rung(surface, "gmsh", chosen, task, [])
         else:
             mesh = _climb_down(surface, rungs, chosen, task)
-    seconds = round(time.perf_counter() - started, 3)
-    return replace(mesh, record={**mesh.record, "seconds": seconds, "peak_rss_mb": _peak_rss()})
+    return _stamped(mesh, started)
+
+
+def _stamped(mesh: TetMesh, started: float) -> TetMesh:
+    """With quality, time and memory in its record."""
+    tail = {"seconds": round(time.perf_counter() - started, 3), "peak_rss_mb": _peak_rss()}
+    return replace(mesh, record={**mesh.record, "quality": summarize(mesh), **tail})
 
 
 def _check_names(volume: LabelVolume, options: MeshOptions) -> None:
