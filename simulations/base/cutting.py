@@ -129,8 +129,9 @@ def weld(mesh: TetMesh) -> TetMesh:
     new = np.full(len(mesh.points), -1)
     new[used] = np.arange(len(used))
     return TetMesh(
-        mesh.points[used], renumbered.reshape(-1, 4).astype(np.int32), mesh.cell_region, new[target[mesh.facets[keep]]],
-        mesh.facet_sides[keep], mesh.region_phase, mesh.region_volume, mesh.phases, mesh.lower, mesh.upper,
+        mesh.points[used], renumbered.reshape(-1, 4).astype(np.int32), mesh.cell_region,
+        new[target[mesh.facets[keep]]].astype(np.int32), mesh.facet_sides[keep], mesh.region_phase,
+        mesh.region_volume, mesh.phases, mesh.lower, mesh.upper,
         point_fields={name: values[used] for name, values in mesh.point_fields.items()},
         cell_fields=mesh.cell_fields, record=mesh.record,
     )  # fmt: skip
@@ -156,12 +157,12 @@ def restrict(mesh: TetMesh, keep: npt.NDArray[np.bool_]) -> TetMesh:
             "no cell is left in this part of the mesh;", hint="check which phases are meshed."
         )
     cells = mesh.cells[keep]
-    used, renumbered = np.unique(cells, return_inverse=True)
-    new = np.full(len(mesh.points), -1)
+    used, inverse = np.unique(cells, return_inverse=True)
+    new = np.full(len(mesh.points), -1, dtype=np.int32)
     new[used] = np.arange(len(used))
     facets = new[mesh.facets]
     inside = np.flatnonzero(np.all(facets >= 0, axis=1))
-    renumbered = renumbered.reshape(-1, 4).astype(np.int32)
+    renumbered = np.asarray(inverse.reshape(-1, 4), dtype=np.int32)
     neighbours = adjacency(renumbered, len(used))
     owner, _ = cells_of_facets(renumbered, facets[inside], neighbours, len(used))
     inside = inside[owner[:, 0] >= 0]

@@ -184,7 +184,7 @@ def jump_derivatives(stiffness: Floats, components: int = 1) -> Floats:
         components: Number of components, all with the same k and not coupled.
     """
     sign = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    return np.einsum("fq,st,ab->fqsatb", stiffness, sign, np.eye(components))
+    return np.asarray(np.einsum("fq,st,ab->fqsatb", stiffness, sign, np.eye(components)))
 
 
 def _shape_functions(points: Floats, degree: int) -> Floats:

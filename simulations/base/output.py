@@ -167,8 +167,9 @@ def write_vtu(
         stream.write(
             (
                 '<?xml version="1.0"?>\n<VTKFile type="UnstructuredGrid" version="1.0" '
-                'byte_order="LittleEndian" header_type="UInt64" compressor="vtkZLibDataCompressor">\n<UnstructuredGrid>\n'
-                f'{field_text}<Piece NumberOfPoints="{len(points)}" NumberOfCells="{count}">\n{body}</Piece>\n'
+                'byte_order="LittleEndian" header_type="UInt64" compressor="vtkZLibDataCompressor">\n'
+                f"<UnstructuredGrid>\n{field_text}"
+                f'<Piece NumberOfPoints="{len(points)}" NumberOfCells="{count}">\n{body}</Piece>\n'
                 '</UnstructuredGrid>\n<AppendedData encoding="raw">\n_'
             ).encode()
         )

@@ -138,6 +138,11 @@ class LinearSolver:
         self.ksp.setOptionsPrefix(prefix)
         self.ksp.setOperators(matrix)
         self.ksp.setTolerances(rtol=rtol, atol=atol, max_it=max_iterations)
+        if not self.direct:  # the true residual, whatever the preconditioner
+            self.ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
+            self.ksp.setPCSide(
+                PETSc.PC.Side.RIGHT if "gmres" in str(options.get("ksp_type")) else PETSc.PC.Side.LEFT
+            )
         with _petsc_options(prefix, options):
             self.ksp.setFromOptions()
             self.ksp.getPC().setOptionsPrefix(prefix)

@@ -22,9 +22,10 @@ from pxm2mesh.errors import UsageError
 from pxm2mesh.progress import SILENT, Progress
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.tetmesh import TetMesh
-from simulations.base import compat, cutting
+from simulations.base import compat
 from simulations.base.domain import Domain, canonical_name, on_root
 from simulations.base.interfaces import Interface, jump_derivatives
+from simulations.base.percolation import find_clusters
 from simulations.base.solvers import HYPRE, LinearSolver, Options, SolveRecord
 
 log = logging.getLogger(__name__)
@@ -210,41 +211,6 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class _Cluster:
-    """What percolates: which cells stay, their component, and what percolates where."""
-
-    keep: npt.NDArray[np.bool_]
-    component: npt.NDArray[np.float64]
-    spans: Mapping[str, npt.NDArray[np.bool_]]
-    fractions: Mapping[str, float]
-
-
-def _find_cluster(mesh: TetMesh, phases: Sequence[str], directions: Sequence[str], cut: Sequence[str],
-                  joined: Sequence[str]) -> _Cluster:  # fmt: skip
-    """Face-connected components of the conductors that reach from one box face to the opposite one."""
-    conducts = np.isin(mesh.cell_phase(), [mesh.phases[name].label for name in phases])
-    near = cutting.adjacency(mesh.cells, len(mesh.points))
-    owner, local = cutting.cells_of_facets(mesh.cells, mesh.facets, near, len(mesh.points))
-    separate = [f for name in cut if name not in joined for f in mesh.facets_of(name)]
-    if separate:  # cut and without a contact: nothing passes
-        keys = owner[separate, 0] * 4 + local[separate, 0]
-        shut = np.isin(near.cells[:, 0] * 4 + near.local[:, 0], keys)
-        near = cutting.Adjacency(near.cells[~shut], near.local[~shut], near.outer_cells, near.outer_local)
-    count, component = cutting.components(len(mesh.cells), near, conducts)
-    volumes = mesh.cell_volumes()
-    total = float(volumes[conducts].sum())
-    spans, fractions = {}, {}
-    for axis in directions:
-        ends = cutting.reaches(mesh, owner, component, [f"{axis}-", f"{axis}+"])
-        spans[axis] = ends[f"{axis}-"] & ends[f"{axis}+"] if count else np.zeros(0, dtype=bool)
-        inside = conducts & (spans[axis][component] if count else False)
-        fractions[axis] = float(volumes[inside].sum()) / total if total else 0.0
-    anywhere = np.logical_or.reduce(list(spans.values()))
-    keep = conducts & (anywhere[component] if count else False)
-    return _Cluster(keep, component.astype(np.float64), spans, fractions)
-
-
 def effective_conductivity(
     domain: Domain,
     phases: Sequence[str],
@@ -269,7 +235,8 @@ def effective_conductivity(
         domain: The sample; need not be restricted to the conductors.
         phases: Which conduct.
         conductivity: Phase → pS/µm; 1 for all, results relative to bulk, if None.
-        contact_conductance: Interface between two of the phases → pS/µm²; perfect contact where none is given.
+        contact_conductance: Interface between two of the phases → pS/µm²; perfect contact where none is
+            given.
         directions: Of ``"x"``, ``"y"``, ``"z"``.
         order: 1 or 2, degree of the potential.
         solver: PETSc options.
@@ -300,7 +267,7 @@ def effective_conductivity(
     contacts = _contact_names(domain, phases, contact_conductance or {})
     cut = tuple(dict.fromkeys((*contacts, *(n for n in domain.cut_names if _inside(domain, n, phases)))))
     cluster = on_root(
-        domain.comm, lambda: _find_cluster(_need(domain.source), phases, directions, cut, tuple(contacts))
+        domain.comm, lambda: find_clusters(_need(domain.source), phases, directions, cut, tuple(contacts))
     )
     spanning = [axis for axis in directions if cluster.spans[axis].any()]
     part = coefficient = None
@@ -318,8 +285,9 @@ def effective_conductivity(
             if part is not None and axis in spanning:
                 idle = np.flatnonzero(~cluster.spans[axis][part.cell_fields["component"].astype(np.int64)])
                 potentials[axis] = conduct(
-                    part, sigma, {f"{axis}-": 0.0, f"{axis}+": 1.0}, contact_conductance=contacts, order=order,
-                    idle=idle.astype(np.int32), solver=solver, tolerance=tolerance, max_iterations=max_iterations,
+                    part, sigma, {f"{axis}-": 0.0, f"{axis}+": 1.0}, contact_conductance=contacts,
+                    order=order, idle=idle.astype(np.int32), solver=solver, tolerance=tolerance,
+                    max_iterations=max_iterations,
                 )  # fmt: skip
             rows.append(_row(domain, axis, potentials.get(axis), bound, cluster.fractions[axis]))
             _tell(rows[-1], phases)
@@ -362,7 +330,7 @@ def _contact_names(domain: Domain, phases: Sequence[str], given: Mapping[str, fl
     for name, value in given.items():
         wanted = canonical_name(domain.phases, name)
         if not _inside(domain, wanted, phases):
-            raise UsageError(f"interface {name!r} has a contact conductance, but not both its phases conduct;",
+            raise UsageError(f"interface {name!r} has a contact conductance, but one side does not conduct;",
                              hint=f"conducting are {', '.join(phases)}.")  # fmt: skip
         if not (math.isfinite(value) and value > 0):
             raise UsageError(f"the contact conductance {value:g} of {name!r} is not positive;",
@@ -410,8 +378,9 @@ def _tell(row: Mapping[str, Any], phases: Sequence[str]) -> None:
             "%s does not percolate along %s: its tortuosity factor there is inf", names, row["direction"]
         )
         return
-    log.info("%s along %s: tortuosity factor %.5g, %d iterations, current imbalance %.1e", names, row["direction"],
-             row["tortuosity factor [1]"], row["iterations"], row["current imbalance [1]"])  # fmt: skip
+    log.info("%s along %s: tortuosity factor %.5g, %d iterations, current imbalance %.1e", names,
+             row["direction"], row["tortuosity factor [1]"], row["iterations"],
+             row["current imbalance [1]"])  # fmt: skip
 
 
 def _check_bound(
