@@ -17,15 +17,17 @@ import numpy.typing as npt
 
 from pxm2mesh.quantify import _operator_kernels as operator
 from pxm2mesh.quantify import _smoother_kernels as smoother
-from pxm2mesh.quantify._parallel import run_all, thread_count
+from pxm2mesh.quantify._parallel import run_all
 
 F = np.float32
 Array = npt.NDArray[np.float32]
 
 _SWEEPS = tuple(F(1 / (1.2 + 0.8 * c)) for c in np.cos(np.pi * np.array([1, 3]) / 4))
 """Weights of two damped Jacobi sweeps: Chebyshev on the upper part [0.4, 2] of the spectrum."""
-_DIRECT = 500
+_DIRECT = 300
 """Cells at which the coarsest level is solved directly."""
+_PIECES = 8
+"""Parts that a large level is worked on in; the same for any number of threads, and so is the result."""
 _SMALL = 150_000
 """Cells below which a level is not shared between threads."""
 _NO_COUNT = np.zeros((1, 1, 1), np.uint8)
@@ -68,8 +70,7 @@ class Level:
         self.x = np.zeros(operator.shape, F) if x is None else x
         self.b = np.zeros(operator.shape, F) if b is None else b
         planes = operator.shape[0] - 2
-        threads = thread_count()
-        pieces = 1 if threads == 1 or self.b.size < _SMALL else 3 * threads
+        pieces = 1 if self.b.size < _SMALL else _PIECES
         per = max(4, 2 * -(-planes // (2 * pieces)))
         self.chunks = [(k, min(k + per - 1, planes)) for k in range(1, planes + 1, per)]
         self.blank = np.zeros((3, *operator.shape[1:]), F)
@@ -156,7 +157,7 @@ class Multigrid:
         level = self.levels[depth]
         if depth == len(self.levels) - 1:
             where, inverse = self._direct
-            level.x[where] = (inverse @ level.b[where]).astype(F)
+            level.x[where] = operator.multiply(inverse, level.b[where])
             return
         below = self.levels[depth + 1]
         for turn in range(2):
@@ -278,7 +279,7 @@ def _remaining(history: list[float]) -> float:
     if len(history) == 2:
         rate = history[-1] / history[-2]
     rate = min(max(rate, 0.3), 0.98)
-    gain = history[-1] if len(history) < 5 else max(history[-3:])
+    gain = history[-1] if rate < 0.5 else max(history[-3:])
     return gain * rate / (1 - rate)
 
 
@@ -293,7 +294,7 @@ def _coarser(fine: Operator, wrap: tuple[bool, bool]) -> Operator:
     nz, ny, nx = ((n - 1) // 2 + 2 for n in fine.shape)
     shape = (nz, ny, nx)
     kz, ky, kx, dg = (np.zeros(shape, F) for _ in range(4))
-    pieces = 1 if dg.size < _SMALL // 8 else 4 * thread_count()
+    pieces = 1 if dg.size < _SMALL // 8 else _PIECES
     edges = np.linspace(0, nz - 1, pieces + 1).astype(int)
     spans = [(int(a), int(b) - 1) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
     run_all(
@@ -306,7 +307,7 @@ def _coarser(fine: Operator, wrap: tuple[bool, bool]) -> Operator:
     return Operator(2, shape, fine.axis, kz=kz, ky=ky, kx=kx, dg=dg)
 
 
-def _inverse(op: Operator, wrap: tuple[bool, bool]) -> tuple[tuple[npt.NDArray[np.intp], ...], npt.NDArray[np.float64]]:
+def _inverse(op: Operator, wrap: tuple[bool, bool]) -> tuple[tuple[npt.NDArray[np.intp], ...], Array]:
     """Where the coarsest operator acts, and its inverse there."""
     where = np.nonzero(op.dg)
     number = np.full(op.shape, -1)
@@ -324,4 +325,5 @@ def _inverse(op: Operator, wrap: tuple[bool, bool]) -> tuple[tuple[npt.NDArray[n
         own, neighbour, value = np.flatnonzero(joined), other[joined], conductance[joined]
         np.add.at(matrix, (own, neighbour), -value)
         np.add.at(matrix, (neighbour, own), -value)
-    return where, np.linalg.pinv(matrix, hermitian=True)
+    operator.invert(matrix)
+    return where, matrix.astype(F)

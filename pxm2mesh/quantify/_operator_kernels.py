@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from pxm2mesh.quantify._smoother_kernels import LIMIT, F
@@ -12,7 +13,7 @@ PLATE = 255
 """Marks the padding of ``count`` next to a plate."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def count_faces(first: int, last: int, mask: Any, count: Any, axis: int) -> None:
     """Sum of the face conductances of every voxel: 1 per conducting neighbour, 2 per plate.
 
@@ -39,7 +40,7 @@ def count_faces(first: int, last: int, mask: Any, count: Any, axis: int) -> None
                 out[nx - 2] += 2 * m[nx - 2]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fill_rho(first: int, last: int, phase: Any, mask: Any, of_phase: Any, rho: Any) -> None:
     """``rho`` of every voxel of the percolating conductor (the others keep what they have)."""
     for k in range(first, last + 1):
@@ -49,7 +50,7 @@ def fill_rho(first: int, last: int, phase: Any, mask: Any, of_phase: Any, rho: A
                     rho[k, j, i] = of_phase[phase[k - 1, j - 1, i - 1]]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
 def _face(kind: int, count: Any, rho: Any, factor: Any, a: Any, b: Any) -> Any:
     """Conductance of the face between voxels ``a`` and ``b`` (index triples)."""
     if kind == 0:
@@ -61,7 +62,7 @@ def _face(kind: int, count: Any, rho: Any, factor: Any, a: Any, b: Any) -> Any:
     return F(0) if r > LIMIT or s > LIMIT else F(factor / (r + s))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def face_sums(first: int, last: int, kind: int, count: Any, rho: Any, axis: int, sums: Any) -> None:
     """Sum the conductances of the faces across the transport axis, per plane and position along the axis.
 
@@ -75,52 +76,41 @@ def face_sums(first: int, last: int, kind: int, count: Any, rho: Any, axis: int,
         sums: (planes + 2, n + 1) float64, written: row k holds what plane k adds to each position.
     """
     nz, ny, nx = count.shape if kind == 0 else rho.shape
+    u, v, w = int(axis == 0), int(axis == 1), int(axis == 2)
     one = F(1)
-    for k in range(first, last + 1):
-        for j in range(1, ny - 1):
-            for i in range(1, nx - 1):
-                if axis == 0:
-                    if k == 1:
-                        sums[k, 0] += _face(kind, count, rho, one, (0, j, i), (1, j, i))
-                    sums[k, k] += _face(kind, count, rho, one, (k, j, i), (k + 1, j, i))
-                elif axis == 1:
-                    if j == 1:
-                        sums[k, 0] += _face(kind, count, rho, one, (k, 0, i), (k, 1, i))
-                    sums[k, j] += _face(kind, count, rho, one, (k, j, i), (k, j + 1, i))
-                else:
-                    if i == 1:
-                        sums[k, 0] += _face(kind, count, rho, one, (k, j, 0), (k, j, 1))
-                    sums[k, i] += _face(kind, count, rho, one, (k, j, i), (k, j, i + 1))
+    for k in range(first if axis or first > 1 else 0, last + 1):
+        for j in range(1 - v, ny - 1):
+            for i in range(1 - w, nx - 1):
+                sums[k, u * k + v * j + w * i] += _face(kind, count, rho, one, (k, j, i), (k + u, j + v, i + w))
 
 
-@njit(cache=True, nogil=True)
-def start_residual(first: int, last: int, kind: int, count: Any, rho: Any, axis: int, drop: Any, r: Any, part: Any) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")
+def start_residual(
+    first: int, last: int, kind: int, count: Any, rho: Any, axis: int, drop: Any, r: Any, part: Any
+) -> None:
     """Net current into every voxel when the potential depends on the position along the axis only.
 
     Args are those of `face_sums`; ``drop`` (n + 1,) is the potential drop across each face, ``r`` is written,
     ``part`` gets the squared norm of each plane.
     """
     nz, ny, nx = r.shape
+    u, v, w = int(axis == 0), int(axis == 1), int(axis == 2)
     one = F(1)
     for k in range(first, last + 1):
         total = 0.0
         for j in range(1, ny - 1):
             for i in range(1, nx - 1):
-                here = (k, j, i)
-                if axis == 0:
-                    below, above, at = (k - 1, j, i), (k + 1, j, i), k
-                elif axis == 1:
-                    below, above, at = (k, j - 1, i), (k, j + 1, i), j
-                else:
-                    below, above, at = (k, j, i - 1), (k, j, i + 1), i
-                into = _face(kind, count, rho, one, below, here) * drop[at - 1]
-                out = _face(kind, count, rho, one, here, above) * drop[at]
+                if (count[k, j, i] == 0) if kind == 0 else (rho[k, j, i] > LIMIT):
+                    continue
+                at = u * k + v * j + w * i
+                into = _face(kind, count, rho, one, (k - u, j - v, i - w), (k, j, i)) * drop[at - 1]
+                out = _face(kind, count, rho, one, (k, j, i), (k + u, j + v, i + w)) * drop[at]
                 r[k, j, i] = into - out
                 total += (into - out) ** 2
         part[k] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def coarsen(
     first: int, last: int, kind: int, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any, cz: Any, cy: Any, cx: Any
 ) -> None:
@@ -162,28 +152,58 @@ def coarsen(
                 cz[K, J, I], cy[K, J, I], cx[K, J, I] = half * a, half * b, half * c
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
 def cz_face(kind: int, count: Any, rho: Any, axis: Any, kz: Any, k: int, j: int, i: int) -> Any:
     """Face between plane k and the next."""
     return kz[k, j, i] if kind == 2 else _face(kind, count, rho, axis[0], (k, j, i), (k + 1, j, i))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
 def cy_face(kind: int, count: Any, rho: Any, axis: Any, ky: Any, k: int, j: int, i: int) -> Any:
     """Face between row j and the next."""
     return ky[k, j, i] if kind == 2 else _face(kind, count, rho, axis[1], (k, j, i), (k, j + 1, i))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
 def cx_face(kind: int, count: Any, rho: Any, axis: Any, kx: Any, k: int, j: int, i: int) -> Any:
     """Face between voxel i of a row and the next."""
     return kx[k, j, i] if kind == 2 else _face(kind, count, rho, axis[2], (k, j, i), (k, j, i + 1))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def diagonal(first: int, last: int, kz: Any, ky: Any, kx: Any, dg: Any) -> None:
     """Sum of the six face conductances of every cell."""
     for k in range(first, last + 1):
         for j in range(1, dg.shape[1] - 1):
             for i in range(1, dg.shape[2] - 1):
                 dg[k, j, i] = kz[k - 1, j, i] + kz[k, j, i] + ky[k, j - 1, i] + ky[k, j, i] + kx[k, j, i - 1] + kx[k, j, i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def invert(matrix: Any) -> None:
+    """Invert a small positive definite matrix in place (Gauss-Jordan; no BLAS threads that spin)."""
+    n = len(matrix)
+    for p in range(n):
+        pivot = 1 / matrix[p, p]
+        matrix[p, p] = 1.0
+        for c in range(n):
+            matrix[p, c] *= pivot
+        for r in range(n):
+            if r != p:
+                f = matrix[r, p]
+                if f != 0:
+                    matrix[r, p] = 0.0
+                    for c in range(n):
+                        matrix[r, c] -= f * matrix[p, c]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def multiply(matrix: Any, vector: Any) -> Any:
+    """Matrix times vector."""
+    out = np.empty(len(matrix), matrix.dtype)
+    for r in range(len(matrix)):
+        total = F(0)
+        for c in range(len(vector)):
+            total += matrix[r, c] * vector[c]
+        out[r] = total
+    return out

@@ -21,88 +21,91 @@ LIMIT = np.float32(1e17)
 _TINY = np.float32(1e-30)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _start_row(kind: int, k: int, j: int, weight: Any, b: Any, count: Any, rho: Any, axis: Any, dg: Any, out: Any) -> None:
-    """One Jacobi sweep from zero: ``out = weight b / diagonal``."""
-    n = out.size - 1
-    br = b[k, j]
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _start_plane(kind: int, k: int, weight: Any, b: Any, count: Any, rho: Any, axis: Any, dg: Any, out: Any) -> None:
+    """One Jacobi sweep of plane k from zero: ``out = weight b / diagonal``."""
+    m, n = out.shape[0] - 1, out.shape[1] - 1
     if kind == 0:
-        cr = count[k, j]
-        for i in range(1, n):
-            out[i] = weight * br[i] / F(max(cr[i], 1))
+        for j in range(1, m):
+            for i in range(1, n):
+                out[j, i] = weight * b[k, j, i] / F(max(count[k, j, i], 1))
     elif kind == 1:
-        rr, ru, rd, rl, rh = rho[k, j], rho[k - 1, j], rho[k + 1, j], rho[k, j - 1], rho[k, j + 1]
         az, ay, ax = axis[0], axis[1], axis[2]
-        for i in range(1, n):
-            r = rr[i]
-            d = az / (r + ru[i]) + az / (r + rd[i]) + ay / (r + rl[i]) + ay / (r + rh[i])
-            d += ax / (r + rr[i - 1]) + ax / (r + rr[i + 1])
-            out[i] = weight * br[i] / d if r < LIMIT else F(0)
+        for j in range(1, m):
+            for i in range(1, n):
+                r = rho[k, j, i]
+                d = az / (r + rho[k - 1, j, i]) + az / (r + rho[k + 1, j, i])
+                d += ay / (r + rho[k, j - 1, i]) + ay / (r + rho[k, j + 1, i])
+                d += ax / (r + rho[k, j, i - 1]) + ax / (r + rho[k, j, i + 1])
+                out[j, i] = weight * b[k, j, i] / d if r < LIMIT else F(0)
     else:
-        dr = dg[k, j]
-        for i in range(1, n):
-            out[i] = weight * br[i] / max(dr[i], _TINY)
+        for j in range(1, m):
+            for i in range(1, n):
+                out[j, i] = weight * b[k, j, i] / max(dg[k, j, i], _TINY)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _sweep_row(
-    kind: int, k: int, j: int, weight: Any, b: Any, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any, dg: Any,
-    c: Any, u: Any, d: Any, lo: Any, h: Any, out: Any,
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _sweep_plane(
+    kind: int, k: int, weight: Any, b: Any, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any, dg: Any,
+    x: Any, u: Any, d: Any, out: Any,
 ) -> None:  # fmt: skip
-    """One damped Jacobi sweep of row (k, j): ``c`` is the row, ``u, d, lo, h`` its four neighbours."""
-    n = out.size - 1
-    br = b[k, j]
+    """One damped Jacobi sweep of plane k; ``x`` is the plane, ``u`` and ``d`` the ones before and after."""
+    m, n = out.shape[0] - 1, out.shape[1] - 1
     if kind == 0:
-        cr = count[k, j]
-        for i in range(1, n):
-            s = br[i] + c[i - 1] + c[i + 1] + u[i] + d[i] + lo[i] + h[i]
-            g = F(cr[i])
-            out[i] = min(g, F(1)) * (c[i] + weight * (s / max(g, F(1)) - c[i]))
+        for j in range(1, m):
+            for i in range(1, n):
+                s = b[k, j, i] + x[j, i - 1] + x[j, i + 1] + u[j, i] + d[j, i] + x[j - 1, i] + x[j + 1, i]
+                g = F(count[k, j, i])
+                out[j, i] = min(g, F(1)) * (x[j, i] + weight * (s / max(g, F(1)) - x[j, i]))
     elif kind == 1:
-        rr, ru, rd, rl, rh = rho[k, j], rho[k - 1, j], rho[k + 1, j], rho[k, j - 1], rho[k, j + 1]
         az, ay, ax = axis[0], axis[1], axis[2]
-        for i in range(1, n):
-            r = rr[i]
-            a0, a1 = ax / (r + rr[i - 1]), ax / (r + rr[i + 1])
-            a2, a3 = az / (r + ru[i]), az / (r + rd[i])
-            a4, a5 = ay / (r + rl[i]), ay / (r + rh[i])
-            s = br[i] + a0 * c[i - 1] + a1 * c[i + 1] + a2 * u[i] + a3 * d[i] + a4 * lo[i] + a5 * h[i]
-            v = c[i] + weight * (s / (a0 + a1 + a2 + a3 + a4 + a5) - c[i])
-            out[i] = v if r < LIMIT else F(0)
+        for j in range(1, m):
+            for i in range(1, n):
+                r = rho[k, j, i]
+                a0, a1 = ax / (r + rho[k, j, i - 1]), ax / (r + rho[k, j, i + 1])
+                a2, a3 = az / (r + rho[k - 1, j, i]), az / (r + rho[k + 1, j, i])
+                a4, a5 = ay / (r + rho[k, j - 1, i]), ay / (r + rho[k, j + 1, i])
+                s = b[k, j, i] + a0 * x[j, i - 1] + a1 * x[j, i + 1] + a2 * u[j, i] + a3 * d[j, i]
+                s += a4 * x[j - 1, i] + a5 * x[j + 1, i]
+                v = x[j, i] + weight * (s / (a0 + a1 + a2 + a3 + a4 + a5) - x[j, i])
+                out[j, i] = v if r < LIMIT else F(0)
     else:
-        zu, zd, yl, yh, xx, dr = kz[k - 1, j], kz[k, j], ky[k, j - 1], ky[k, j], kx[k, j], dg[k, j]
-        for i in range(1, n):
-            s = br[i] + xx[i - 1] * c[i - 1] + xx[i] * c[i + 1]
-            s += zu[i] * u[i] + zd[i] * d[i] + yl[i] * lo[i] + yh[i] * h[i]
-            out[i] = c[i] + weight * (s / max(dr[i], _TINY) - c[i])
+        for j in range(1, m):
+            for i in range(1, n):
+                s = b[k, j, i] + kx[k, j, i - 1] * x[j, i - 1] + kx[k, j, i] * x[j, i + 1]
+                s += kz[k - 1, j, i] * u[j, i] + kz[k, j, i] * d[j, i]
+                s += ky[k, j - 1, i] * x[j - 1, i] + ky[k, j, i] * x[j + 1, i]
+                out[j, i] = x[j, i] + weight * (s / max(dg[k, j, i], _TINY) - x[j, i])
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _apply_row(
-    kind: int, k: int, j: int, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any, dg: Any,
-    c: Any, u: Any, d: Any, lo: Any, h: Any, out: Any,
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _apply_plane(
+    kind: int, k: int, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any, dg: Any,
+    x: Any, u: Any, d: Any, out: Any,
 ) -> None:  # fmt: skip
-    """``out`` = row (k, j) of the operator applied to the rows given."""
-    n = out.size - 1
+    """``out`` = plane k of the operator applied to the planes ``u``, ``x``, ``d``."""
+    m, n = out.shape[0] - 1, out.shape[1] - 1
     if kind == 0:
-        cr = count[k, j]
-        for i in range(1, n):
-            g = F(cr[i])
-            out[i] = min(g, F(1)) * (g * c[i] - (c[i - 1] + c[i + 1] + u[i] + d[i] + lo[i] + h[i]))
+        for j in range(1, m):
+            for i in range(1, n):
+                g = F(count[k, j, i])
+                s = x[j, i - 1] + x[j, i + 1] + u[j, i] + d[j, i] + x[j - 1, i] + x[j + 1, i]
+                out[j, i] = min(g, F(1)) * (g * x[j, i] - s)
     elif kind == 1:
-        rr, ru, rd, rl, rh = rho[k, j], rho[k - 1, j], rho[k + 1, j], rho[k, j - 1], rho[k, j + 1]
         az, ay, ax = axis[0], axis[1], axis[2]
-        for i in range(1, n):
-            r, m = rr[i], c[i]
-            v = ax * ((m - c[i - 1]) / (r + rr[i - 1]) + (m - c[i + 1]) / (r + rr[i + 1]))
-            v += az * ((m - u[i]) / (r + ru[i]) + (m - d[i]) / (r + rd[i]))
-            v += ay * ((m - lo[i]) / (r + rl[i]) + (m - h[i]) / (r + rh[i]))
-            out[i] = v if r < LIMIT else F(0)
+        for j in range(1, m):
+            for i in range(1, n):
+                r, c = rho[k, j, i], x[j, i]
+                v = ax * ((c - x[j, i - 1]) / (r + rho[k, j, i - 1]) + (c - x[j, i + 1]) / (r + rho[k, j, i + 1]))
+                v += az * ((c - u[j, i]) / (r + rho[k - 1, j, i]) + (c - d[j, i]) / (r + rho[k + 1, j, i]))
+                v += ay * ((c - x[j - 1, i]) / (r + rho[k, j - 1, i]) + (c - x[j + 1, i]) / (r + rho[k, j + 1, i]))
+                out[j, i] = v if r < LIMIT else F(0)
     else:
-        zu, zd, yl, yh, xx, dr = kz[k - 1, j], kz[k, j], ky[k, j - 1], ky[k, j], kx[k, j], dg[k, j]
-        for i in range(1, n):
-            s = xx[i - 1] * c[i - 1] + xx[i] * c[i + 1] + zu[i] * u[i] + zd[i] * d[i] + yl[i] * lo[i] + yh[i] * h[i]
-            out[i] = dr[i] * c[i] - s
+        for j in range(1, m):
+            for i in range(1, n):
+                s = kx[k, j, i - 1] * x[j, i - 1] + kx[k, j, i] * x[j, i + 1] + kz[k - 1, j, i] * u[j, i]
+                s += kz[k, j, i] * d[j, i] + ky[k, j - 1, i] * x[j - 1, i] + ky[k, j, i] * x[j + 1, i]
+                out[j, i] = dg[k, j, i] * x[j, i] - s
 
 
 @njit(cache=True, nogil=True)
@@ -116,7 +119,7 @@ def _wrap(plane: Any, wrap_y: bool, wrap_x: bool) -> None:
         plane[:, -1] = plane[:, 1]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def presmooth(
     first: int, last: int, kind: int, fresh: bool, w0: Any, w1: Any, x: Any, b: Any, count: Any, rho: Any, axis: Any,
     kz: Any, ky: Any, kx: Any, dg: Any, low: Any, high: Any, coarse: Any, wrap_y: bool, wrap_x: bool,
@@ -149,7 +152,7 @@ def presmooth(
     n = nz - 2
     once = np.zeros((3, ny, nx), F)
     twice = np.zeros((3, ny, nx), F)
-    row = np.zeros(nx, F)
+    applied = np.zeros((ny, nx), F)
     total = np.zeros(nx + 1, F)
     for t in range(first - 2, last + 3):
         stage = once[t % 3]
@@ -157,15 +160,13 @@ def presmooth(
             stage[:] = F(0)
         else:
             if fresh:
-                for j in range(1, ny - 1):
-                    _start_row(kind, t, j, w0, b, count, rho, axis, dg, stage[j])
+                _start_plane(kind, t, w0, b, count, rho, axis, dg, stage)
             else:
                 prev = low[t - first + 2] if t - 1 < first else high[t - last - 2] if t - 1 > last else x[t - 1]
                 here = low[t - first + 3] if t < first else high[t - last - 1] if t > last else x[t]
                 next_ = low[t - first + 4] if t + 1 < first else high[t - last] if t + 1 > last else x[t + 1]
-                for j in range(1, ny - 1):
-                    _sweep_row(kind, t, j, w0, b, count, rho, axis, kz, ky, kx, dg,
-                               here[j], prev[j], next_[j], here[j - 1], here[j + 1], stage[j])  # fmt: skip
+                _sweep_plane(kind, t, w0, b, count, rho, axis, kz, ky, kx, dg,
+                               here, prev, next_, stage)  # fmt: skip
             _wrap(stage, wrap_y, wrap_x)
         s = t - 1
         if s < first - 1:
@@ -175,9 +176,8 @@ def presmooth(
             stage[:] = F(0)
         else:
             prev, here, next_ = once[(s - 1) % 3], once[s % 3], once[(s + 1) % 3]
-            for j in range(1, ny - 1):
-                _sweep_row(kind, s, j, w1, b, count, rho, axis, kz, ky, kx, dg,
-                           here[j], prev[j], next_[j], here[j - 1], here[j + 1], stage[j])  # fmt: skip
+            _sweep_plane(kind, s, w1, b, count, rho, axis, kz, ky, kx, dg,
+                           here, prev, next_, stage)  # fmt: skip
             _wrap(stage, wrap_y, wrap_x)
             if first <= s <= last:
                 x[s] = stage
@@ -188,20 +188,17 @@ def presmooth(
         plane = coarse[(k + 1) // 2]
         if k % 2 == 1:
             plane[:] = F(0)
+        _apply_plane(kind, k, count, rho, axis, kz, ky, kx, dg, here, prev, next_, applied)
         for J in range(1, coarse.shape[1] - 1):
             total[:] = F(0)
             for j in range(2 * J - 1, min(2 * J, ny - 2) + 1):
-                _apply_row(kind, k, j, count, rho, axis, kz, ky, kx, dg,
-                           here[j], prev[j], next_[j], here[j - 1], here[j + 1], row)  # fmt: skip
-                br = b[k, j]
                 for i in range(1, nx - 1):
-                    total[i] += br[i] - row[i]
-            out = plane[J]
-            for i in range(1, out.size - 1):
-                out[i] += total[2 * i - 1] + total[2 * i]
+                    total[i] += b[k, j, i] - applied[j, i]
+            for i in range(1, plane.shape[1] - 1):
+                plane[J, i] += total[2 * i - 1] + total[2 * i]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def postsmooth(
     first: int, last: int, kind: int, w0: Any, w1: Any, x: Any, b: Any, count: Any, rho: Any, axis: Any,
     kz: Any, ky: Any, kx: Any, dg: Any, low: Any, high: Any, coarse: Any, wrap_y: bool, wrap_x: bool, part: Any,
@@ -222,23 +219,18 @@ def postsmooth(
         else:
             plane = low[t - first + 2] if t < first else high[t - last - 1] if t > last else x[t]
             for j in range(1, ny - 1):
-                add = coarse[(t + 1) // 2, (j + 1) // 2]
-                for i in range(1, add.size - 1):
-                    fine[2 * i - 1] = add[i]
-                    fine[2 * i] = add[i]
-                out, old = stage[j], plane[j]
+                for i in range(1, coarse.shape[2] - 1):
+                    fine[2 * i - 1] = coarse[(t + 1) // 2, (j + 1) // 2, i]
+                    fine[2 * i] = coarse[(t + 1) // 2, (j + 1) // 2, i]
                 if kind == 0:
-                    cr = count[t, j]
                     for i in range(1, nx - 1):
-                        out[i] = old[i] + F(min(cr[i], 1)) * fine[i]
+                        stage[j, i] = plane[j, i] + F(min(count[t, j, i], 1)) * fine[i]
                 elif kind == 1:
-                    rr = rho[t, j]
                     for i in range(1, nx - 1):
-                        out[i] = old[i] + (fine[i] if rr[i] < LIMIT else F(0))
+                        stage[j, i] = plane[j, i] + (fine[i] if rho[t, j, i] < LIMIT else F(0))
                 else:
-                    dr = dg[t, j]
                     for i in range(1, nx - 1):
-                        out[i] = old[i] + (fine[i] if dr[i] > F(0) else F(0))
+                        stage[j, i] = plane[j, i] + (fine[i] if dg[t, j, i] > F(0) else F(0))
             _wrap(stage, wrap_y, wrap_x)
         s = t - 1
         if s < first - 1:
@@ -248,27 +240,25 @@ def postsmooth(
             stage[:] = F(0)
         else:
             prev, here, next_ = fixed[(s - 1) % 3], fixed[s % 3], fixed[(s + 1) % 3]
-            for j in range(1, ny - 1):
-                _sweep_row(kind, s, j, w0, b, count, rho, axis, kz, ky, kx, dg,
-                           here[j], prev[j], next_[j], here[j - 1], here[j + 1], stage[j])  # fmt: skip
+            _sweep_plane(kind, s, w0, b, count, rho, axis, kz, ky, kx, dg,
+                           here, prev, next_, stage)  # fmt: skip
             _wrap(stage, wrap_y, wrap_x)
         k = t - 2
         if k < first:
             continue
         prev, here, next_ = once[(k - 1) % 3], once[k % 3], once[(k + 1) % 3]
         total = 0.0
+        out = x[k]
+        _sweep_plane(kind, k, w1, b, count, rho, axis, kz, ky, kx, dg, here, prev, next_, out)
         for j in range(1, ny - 1):
-            out, br = x[k, j], b[k, j]
-            _sweep_row(kind, k, j, w1, b, count, rho, axis, kz, ky, kx, dg,
-                       here[j], prev[j], next_[j], here[j - 1], here[j + 1], out)  # fmt: skip
             line = F(0)
             for i in range(1, nx - 1):
-                line += br[i] * out[i]
+                line += b[k, j, i] * out[j, i]
             total += line
         part[k] = total
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def turn_and_apply(
     first: int, last: int, kind: int, beta: Any, p: Any, z: Any, count: Any, rho: Any, axis: Any,
     low: Any, high: Any, wrap_y: bool, wrap_x: bool, part: Any,
@@ -281,29 +271,26 @@ def turn_and_apply(
     for t in range(first, last + 2):
         if t <= last:
             for j in range(1, ny - 1):
-                pr, zr = p[t, j], z[t, j]
                 for i in range(1, nx - 1):
-                    pr[i] = zr[i] + beta * pr[i]
+                    p[t, j, i] = z[t, j, i] + beta * p[t, j, i]
             _wrap(p[t], wrap_y, wrap_x)
         k = t - 1
         if k < first:
             continue
         prev = low if k == first else p[k - 1]
         next_ = high if k == last else p[k + 1]
-        here = p[k]
+        here, out = p[k], z[k]
         total = 0.0
+        _apply_plane(kind, k, count, rho, axis, rho, rho, rho, rho, here, prev, next_, out)
         for j in range(1, ny - 1):
-            out, pr = z[k, j], here[j]
-            _apply_row(kind, k, j, count, rho, axis, rho, rho, rho, rho,
-                       pr, prev[j], next_[j], here[j - 1], here[j + 1], out)  # fmt: skip
             line = F(0)
             for i in range(1, nx - 1):
-                line += out[i] * pr[i]
+                line += out[j, i] * here[j, i]
             total += line
         part[k] = total
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def advance(first: int, last: int, alpha: Any, r: Any, q: Any, x: Any, p: Any, keep: bool, part: Any) -> None:
     """``r -= alpha q`` and, where the field is kept, ``x += alpha p``; ``r·r`` of each plane."""
     for k in range(first, last + 1):

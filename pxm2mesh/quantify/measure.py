@@ -176,6 +176,18 @@ def _connectivity(sample: Sample, directions: tuple[str, ...]) -> Rows:
             )
 
 
+def _transport(sample: Sample, directions: tuple[str, ...]) -> Rows:
+    from pxm2mesh.quantify.transport import tortuosity
+
+    method = "finite volumes on voxels, plates half a voxel outside, insulated sides"
+    for name in sample.present:
+        for direction in directions:
+            found = tortuosity(sample.volume, name, direction)
+            values = (("tortuosity_factor", found.tortuosity_factor), ("effective_conductivity", found.effective_conductivity))
+            for quantity, value in values:
+                yield Quantity(quantity, value, "1", method, phase=name, direction=direction)
+
+
 _GROUPS: dict[str, _Group] = {
     "fractions": _Group(("volume_fraction", "porosity"), _fractions),
     "areas": _Group(("interface_area", "contact_fraction", "specific_surface_area"), _areas),
@@ -183,4 +195,5 @@ _GROUPS: dict[str, _Group] = {
         tuple(n for n in _AREA_NAMES.values() if n != "interface_area"), _area_estimators
     ),
     "connected": _Group(("connectivity", "component_count", "percolating_fraction"), _connectivity),
+    "transport": _Group(("tortuosity_factor", "effective_conductivity"), _transport),
 }

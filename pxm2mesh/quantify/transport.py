@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from pxm2mesh.quantify._parallel import over_planes, run_all
 from pxm2mesh.quantify.areas import phase_index
 from pxm2mesh.quantify.connectivity import AXES
 from pxm2mesh.volume import LabelVolume
+
+if TYPE_CHECKING:
+    from pxm2mesh.quantify._multigrid import Operator
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +174,7 @@ def _solve(
     from pxm2mesh.quantify._multigrid import Multigrid
 
     phase, spacing, turned = phase_index(volume), volume.spacing, axis
-    counts = np.array([volume.voxel_counts()[p.name] for p in volume.phases])
+    counts = np.array(list(volume.voxel_counts().values()))
     conducting = counts[conductivity > 0].sum()
     if periodic:  # the wrapped axes must be the second and third
         phase, turned = np.ascontiguousarray(np.moveaxis(phase, axis, 0)), 0
@@ -178,7 +182,7 @@ def _solve(
     wrap = (periodic, periodic)
     bits = percolating_bits(phase, conductivity > 0, turned, wrap)
     through = int(np.bitwise_count(bits).sum())
-    share = through / conducting if conducting else 0.0
+    share = float(through / conducting) if conducting else 0.0
     if through == 0:
         return TransportResult(AXES[axis], np.inf, 0.0, 0.0, 0, 0.0, _nothing(volume) if keep else None)
     mask = np.zeros([n + 2 for n in phase.shape], np.uint8)
@@ -228,14 +232,14 @@ def _potential(
     return field
 
 
-def _operator(  # type: ignore[no-untyped-def]
+def _operator(
     phase: npt.NDArray[np.unsignedinteger],
     mask: npt.NDArray[np.uint8],
     relative: npt.NDArray[np.float64],
     axis: int,
     factors: npt.NDArray[np.float64],
     wrap: tuple[bool, bool],
-):
+) -> Operator:
     """The finest operator: neighbour counts for one conductor on cubic voxels, else reciprocal conductivities."""
     from pxm2mesh.quantify import _operator_kernels as kernels
     from pxm2mesh.quantify._multigrid import F, Operator
