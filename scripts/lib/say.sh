@@ -7,7 +7,7 @@ fail() { printf 'pxm2mesh: %s\n' "$*" >&2; exit 1; }
 
 job=''
 stop_job() {
-  if [ -z "$job" ]; then return; fi
+  if [ -z "$job" ]; then return 0; fi # plain return in a trap would fail
   kill -TERM -- "-$job" 2>/dev/null || true
   wait "$job" 2>/dev/null || true
 }
@@ -28,7 +28,7 @@ step() {
   job=$!
   set +m
   while kill -0 "$job" 2>/dev/null; do
-    sleep 0.2
+    sleep 0.1
     seconds=$((SECONDS - started))
     sign_of_life "$what" "$seconds" "$grows"
   done
