@@ -58,7 +58,7 @@ class Potential:
 def conduct(
     domain: Domain,
     conductivity: Mapping[str, float],
-    held: Mapping[str, float],
+    held: Mapping[str, float | fem.Function],
     *,
     contact_conductance: Mapping[str, float] | None = None,
     order: int = 1,
@@ -72,7 +72,8 @@ def conduct(
     Args:
         domain: The conductors, cut where there is a contact conductance.
         conductivity: Phase → pS/µm (1 S/m = 1e6 pS/µm), or any unit of your own.
-        held: Box face or interface → potential in V. All other boundaries insulate.
+        held: Box face or interface → potential in V, a number or a function of the same degree. All other
+            boundaries insulate.
         contact_conductance: Cut interface → pS/µm² (1 S/m² = 1 pS/µm²); a cut without one insulates.
         order: 1 or 2, the degree of the potential.
         idle: Local cells that are not connected to anything held; their potential is set to 0.
@@ -102,7 +103,7 @@ def conduct(
     form = fem.form(sigma * ufl.inner(ufl.grad(trial), ufl.grad(test)) * ufl.dx)
     load = fem.form(fem.Constant(domain.mesh, 0.0) * test * ufl.dx)
     held_dofs = {name: domain.dofs_on(space, name) for name in held}
-    bcs = [fem.dirichletbc(float(value), held_dofs[name], space) for name, value in held.items()]
+    bcs = [_hold(value, held_dofs[name], space) for name, value in held.items()]
     if idle is not None:
         bcs.append(fem.dirichletbc(0.0, fem.locate_dofs_topological(space, 3, idle), space))
     interface, stiffness = _contacts(domain, space, contact_conductance or {})
@@ -129,6 +130,14 @@ def conduct(
     matrix.destroy()
     right.destroy()
     return result
+
+
+def _hold(value: float | fem.Function, dofs: npt.NDArray[np.int32], space: fem.FunctionSpace) -> Any:
+    if not isinstance(value, fem.Function):
+        return fem.dirichletbc(float(value), dofs, space)
+    copy = fem.Function(space)
+    copy.interpolate(value)
+    return fem.dirichletbc(copy, dofs)
 
 
 def _contacts(

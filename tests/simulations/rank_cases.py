@@ -1,0 +1,42 @@
+"""Cases for test_ranks.py: run under mpirun, rank 0 prints its scalars as one JSON line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from mpi4py import MPI
+from scipy.ndimage import gaussian_filter
+
+from pxm2mesh.volume import LabelVolume
+from simulations.base.domain import Domain
+from simulations.models.conduction import effective_conductivity
+from simulations.shapes import ball, voxels
+
+
+def conduction() -> dict[str, float]:
+    """Two phases with a contact between them, their volumes and areas, and one phase that percolates in part."""
+    smooth = gaussian_filter(np.random.default_rng(3).standard_normal((14, 12, 10)), 1.2)
+    labels = 1 + (smooth > -0.05).astype(np.uint8) + (smooth > 0.1)
+    domain = Domain.from_mesh(voxels(LabelVolume(labels, {"A": 1, "B": 2, "C": 3}, "0.5 um")), cut=["B | C"])
+    values = {f"volume {p}": domain.volume(p) for p in "ABC"}
+    values |= {f"area {name}": domain.area(name) for name in ("A | B", "B | C", "x-", "z+")}
+    exact = {"tolerance": 1e-13}
+    for phases, sigma, contact in ((["C"], None, None), (["B", "C"], {"B": 1.0, "C": 7.0}, {"B | C": 0.5})):
+        found = effective_conductivity(
+            domain, phases, conductivity=sigma, contact_conductance=contact, **exact
+        )
+        values |= {f"{q.name} {q.subject}": q.value for q in found.quantities if np.isfinite(q.value)}
+    sphere = Domain.from_mesh(ball({"P": 0.3, "M": 0.0}, box=(0.5,) * 3, cells=4, octant=False))
+    found = effective_conductivity(sphere, ["P", "M"], conductivity={"P": 5.0, "M": 1.0}, order=2, **exact)
+    return values | {f"ball {q.name} {q.subject}": q.value for q in found.quantities}
+
+
+CASES: dict[str, Callable[[], dict[str, float]]] = {"conduction": conduction}
+
+if __name__ == "__main__":
+    result = CASES[sys.argv[1]]()
+    if MPI.COMM_WORLD.rank == 0:
+        print(json.dumps(result))

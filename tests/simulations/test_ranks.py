@@ -1,0 +1,62 @@
+"""The same answers on any number of MPI ranks (V31), and the closed forms on two of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parent.parent
+
+
+def mpirun(ranks: int, *command: str, timeout: float = 600) -> str:
+    """Run Python on some ranks and give what rank 0 said."""
+    launcher = shutil.which("mpirun") or shutil.which("mpiexec")
+    assert launcher, "no mpirun on the PATH"
+    keep = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_MCA_", "PRTE_MCA_")  # the rest is of the MPI we run in ourselves
+    ours = ("OMPI_", "PMIX_", "PRTE_", "PMI_")
+    environment = {k: v for k, v in os.environ.items() if k.startswith(keep) or not k.startswith(ours)}
+    environment.update(PYTHONPATH=str(REPOSITORY), OMP_NUM_THREADS="1")
+    done = subprocess.run(
+        [launcher, "-n", str(ranks), sys.executable, *command],
+        capture_output=True, text=True, env=environment, cwd=REPOSITORY, timeout=timeout, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def answers(ranks: int, case: str) -> dict[str, float]:
+    last = mpirun(ranks, str(HERE / "rank_cases.py"), case).strip().splitlines()[-1]
+    return {name: float(value) for name, value in json.loads(last).items()}
+
+
+@pytest.mark.parametrize(("case", "tolerance"), [("conduction", 1e-10)])
+def test_v31_scalars_do_not_depend_on_the_number_of_ranks(case: str, tolerance: float) -> None:
+    """Catches facets counted on every rank that sees them, and sides of a cut that land on different ranks."""
+    alone = answers(1, case)
+    for ranks in (2, 4):
+        assert answers(ranks, case) == pytest.approx(alone, rel=tolerance)
+
+
+def closed_forms(*options: str) -> str:
+    file = REPOSITORY / "tests" / "verification" / "test_solver_conduction.py"
+    said = mpirun(
+        2, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", str(file), *options
+    )
+    assert said.count(" passed") == 2 and "failed" not in said and "skipped" not in said
+    return said
+
+
+def test_laminates_and_neutral_spheres_hold_on_two_ranks() -> None:
+    closed_forms("-k", "v1 or v2 or v6")
+
+
+@pytest.mark.verify
+def test_all_closed_forms_of_conduction_hold_on_two_ranks() -> None:
+    closed_forms()
