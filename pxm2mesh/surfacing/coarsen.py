@@ -14,7 +14,10 @@ from pxm2mesh.regions import OUTSIDE, Regions, find_regions
 from pxm2mesh.surface import Indicators, RegionLedger
 from pxm2mesh.surfacing import indicator_kernels as kernels
 from pxm2mesh.surfacing.indicators import find_bodies, indicator_fields
+from pxm2mesh.units import parse_quantity
 from pxm2mesh.volume import LabelVolume
+
+CellSize = int | float | str | Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +39,30 @@ class Cells:
     ledger: RegionLedger
 
 
-def parse_cell_size(cell_size: int | Sequence[int], shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Cell edges in voxels along x, y, z.
+def parse_cell_size(cell_size: CellSize, volume: LabelVolume) -> tuple[int, int, int]:
+    """Cell edges in whole voxels along x, y, z.
+
+    Args:
+        cell_size: Voxels, one number or one per axis; or text: ``"2"`` (voxels) or a length ``"0.8 um"``, which
+            gives the whole number of voxels nearest to it along every axis.
+        volume: The sample.
 
     Raises:
         UsageError: Not whole numbers from 1 to the size of the volume.
+        UnitError: Text that is neither a number nor a length.
     """
+    if isinstance(cell_size, str):
+        try:
+            cell_size = float(cell_size)  # type: ignore[assignment]
+        except ValueError:
+            length = parse_quantity(cell_size, "length", where="cell size")
+            cell_size = [max(1, round(length / s)) for s in volume.spacing.tolist()]
     given = np.asarray(cell_size, dtype=np.float64)
     if given.shape not in ((), (3,)) or np.any(given != np.round(given)) or np.any(given < 1):
         raise UsageError(f"cell size {cell_size!r} must be whole voxels ≥ 1;", hint="one number, or one per axis.")
     sizes = np.broadcast_to(given, (3,)).astype(int)
-    if np.any(sizes > shape):
-        raise UsageError(f"cells of {sizes.tolist()} voxels do not fit a volume of {list(shape)} voxels.")
+    if np.any(sizes > volume.shape):
+        raise UsageError(f"cells of {sizes.tolist()} voxels do not fit a volume of {list(volume.shape)} voxels.")
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
@@ -65,7 +80,7 @@ def cell_planes(voxels: int, size: int) -> npt.NDArray[np.int64]:
 
 
 def coarsen(
-    volume: LabelVolume, cell_size: int | Sequence[int] = 1, *, indicators: Indicators | None = None
+    volume: LabelVolume, cell_size: CellSize = 1, *, indicators: Indicators | None = None
 ) -> Cells:
     """Join voxels to cells by majority; equal counts are decided by the indicator fields.
 
@@ -80,7 +95,7 @@ def coarsen(
     Raises:
         UsageError: The cell size is not a whole number of voxels or larger than the volume.
     """
-    sizes = parse_cell_size(cell_size, volume.shape)
+    sizes = parse_cell_size(cell_size, volume)
     ids, phase, particle = find_bodies(volume)
     fine = find_regions(volume)
     planes = [cell_planes(n, s) for n, s in zip(volume.shape, sizes, strict=True)]

@@ -19,8 +19,6 @@ from pxm2mesh.surface import Indicators
 from pxm2mesh.surfacing import indicator_kernels as kernels
 from pxm2mesh.volume import LabelVolume
 
-CellSize = int | Sequence[int]
-
 _OWN_FIELD = 6  # up to so many bodies each has a field of its own
 _MATRIX_LIMIT = 8192  # above so many bodies the nearness matrix would be larger than the fields
 _THIN_SIGMA = 0.55  # voxels: a wall of one voxel keeps its indicator at 0.88 and 0.95 of its thickness
@@ -59,7 +57,7 @@ def find_bodies(
 
 
 def _smallest(count: int) -> type[np.unsignedinteger[Any]]:
-    return np.uint8 if count <= 256 else np.uint16 if count <= 65536 else np.uint32
+    return np.uint8 if count <= 256 else np.uint32  # two types only: each is compiled
 
 
 def group_bodies(ids: npt.NDArray[Any], count: int, *, reach: int = 3) -> npt.NDArray[np.int32]:
