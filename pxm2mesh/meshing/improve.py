@@ -31,6 +31,8 @@ from pxm2mesh.surface import InterfaceSurface
 
 log = logging.getLogger(__name__)
 
+_OWN_VOLUME = 8.0  # cells: smaller regions leave their volume to their phase
+_LARGEST_SHIFT = 0.08  # cells, of an interface in one round of closing volumes
 _FLAT = 4e-3  # squared gradient per voxel below which an indicator does not say where its surface is
 
 
@@ -104,7 +106,7 @@ def improve(made: Draft, surface: InterfaceSurface, options: ImproveOptions = Im
     state = _prepare(made, surface, unit, origin)
     exact = made.points.copy()
     done: dict[str, Any] = {"swaps": 0, "worst_before": _worst_angle(state)}
-    clock = {"swap": 0.0, "newton": 0.0, "climb": 0.0}
+    clock = {"swap": 0.0, "newton": 0.0, "climb": 0.0, "close": 0.0}
     keep = math.sin(math.radians(options.keep_angle))
     volumes = _Volumes(surface, unit)
     done["swaps"] += _timed(clock, "swap", lambda: _swap(state, options.swap_angle, 2))
@@ -114,6 +116,7 @@ def improve(made: Draft, surface: InterfaceSurface, options: ImproveOptions = Im
         if sweep in (1, 3, options.sweeps - 1):
             done["swaps"] += _timed(clock, "swap", lambda: _swap(state, options.swap_angle, 1))
     done["swaps"] += _timed(clock, "climb", lambda: _climb(state, options))
+    _timed(clock, "close", lambda: volumes.close(state, math.sin(math.radians(options.climb_angle))))
     fixed = np.stack([(state.frozen >> a) & 1 for a in range(3)], axis=1).astype(bool)
     made.points = np.where(fixed, exact, origin + state.points * unit)
     made.cells, made.cell_region = state.cells, state.cell_region
@@ -254,7 +257,9 @@ def _climb(state: _State, options: ImproveOptions) -> int:
 
 
 class _Volumes:
-    """Region offsets that bring phases, and then regions, to their voxel volumes.
+    """Brings phases and regions to their voxel volumes.
+
+    During the sweeps by offsets on the indicators, at the end by shifting interfaces along their normals.
 
     Args:
         surface: With the voxel volumes.
@@ -270,30 +275,95 @@ class _Volumes:
         if lattice is not None and lattice.indicators is not None:
             self._slope = unit / float(np.mean(lattice.volume.spacing)) / max(float(lattice.indicators.sigma.mean()), 0.7)
 
+    def _missing(self, state: _State) -> npt.NDArray[np.float64]:
+        got = kernels.region_volumes(state.points, state.facets, state.sides, len(self._wanted))
+        missing = self._wanted - got
+        missing[self._outside] = 0.0
+        return np.asarray(missing)
+
     def correct(self, state: _State, *, last: bool) -> None:
         """Shift offsets by what is missing over the area, times the slope of an indicator."""
         if last or len(state.fields) < 2:
             return
-        count = len(self._wanted)
-        missing = self._wanted - kernels.region_volumes(state.points, state.facets, state.sides, count)
-        area = _region_areas(state, count)
-        missing[self._outside] = 0.0
+        missing, area = self._missing(state), _region_areas(state, len(self._wanted))
         sums = [np.bincount(self._phase, values) for values in (missing, area)]
         by_phase = (sums[0] / np.maximum(sums[1], 1e-12))[self._phase]
         alone = np.clip(missing / np.maximum(area, 1e-12) - by_phase, -0.1, 0.1)
-        big = self._wanted > 8.0  # a region of a few cells has no shape to hold
+        big = self._wanted > _OWN_VOLUME  # a region of a few cells has no shape to hold
         state.offset += 0.7 * self._slope * (by_phase + 0.6 * np.where(big, alone, 0.0))
         state.offset[~self._outside] -= np.average(state.offset[~self._outside], weights=area[~self._outside] + 1e-12)
         state.offset[self._outside] = 0.0
 
+    def close(self, state: _State, keep: float, rounds: int = 10) -> None:
+        """Shift interfaces so that the volumes of regions, and of phases, become exact.
+
+        The points between regions a and b move by λa − λb along their normal; λ solves the linear system
+        that says what every region lacks. Points whose cells would suffer stay, and the others make up for
+        it in the next round. What the smallest regions lack is given to the large ones of their phase.
+        """
+        counts = np.diff(state.region_start)
+        free = (counts == 2) & (state.frozen != 7) & (state.colour >= 0)
+        if not free.any():
+            return
+        first = state.region_start[:-1][free]
+        low, high = np.full(len(free), 0), np.full(len(free), 0)
+        low[free], high[free] = state.regions[first], state.regions[first + 1]
+        held = np.zeros(len(free), np.bool_)
+        for _ in range(rounds):
+            missing = self._targets(self._missing(state))
+            if np.abs(missing).max() < 1e-9 * self._wanted.sum():
+                break
+            gradient = kernels.volume_gradients(state.points, state.facets, state.sides, len(state.points))
+            for axis in range(3):
+                gradient[(state.frozen >> axis) & 1 == 1, axis] = 0.0
+            weight = np.linalg.norm(gradient, axis=1)
+            use = np.flatnonzero(free & ~held & (weight > 1e-9))
+            if len(use) == 0:
+                break
+            shift = _solve_shifts(missing, low[use], high[use], weight[use])
+            move = np.zeros_like(state.points)
+            amount = np.clip(shift[low[use]] - shift[high[use]], -_LARGEST_SHIFT, _LARGEST_SHIFT)
+            move[use] = gradient[use] * (amount / weight[use])[:, None]
+            movable = np.zeros(len(free), np.bool_)
+            movable[use] = True
+            for todo in state.classes:
+                kernels.shift_points(todo[movable[todo]], state.points, state.cells, state.start, state.items, move, keep, held)
+
+    def _targets(self, missing: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What each region shall gain: the large ones what they and the small ones of their phase lack."""
+        result = np.zeros_like(missing)
+        for phase in np.unique(self._phase[~self._outside]):
+            of = (self._phase == phase) & ~self._outside
+            large = of & (self._wanted > _OWN_VOLUME)
+            if not large.any():
+                large = of
+            result[large] = missing[large]
+            lost = missing[of].sum() - missing[large].sum()
+            result[large] += lost * self._wanted[large] / max(self._wanted[large].sum(), 1e-300)
+        return result
+
     def worst(self, state: _State) -> float:
         """Largest relative error of a phase."""
-        got = kernels.region_volumes(state.points, state.facets, state.sides, len(self._wanted))
-        inner = ~self._outside
-        wanted = np.bincount(self._phase[inner], self._wanted[inner])
-        have = np.bincount(self._phase[inner], got[inner])
+        missing = self._missing(state)
+        lacking, wanted = np.bincount(self._phase, missing), np.bincount(self._phase, self._wanted)
         known = wanted > 0
-        return float(np.max(np.abs(have[known] / wanted[known] - 1))) if known.any() else 0.0
+        return float(np.max(np.abs(lacking[known] / wanted[known]), initial=0.0))
+
+
+def _solve_shifts(
+    missing: npt.NDArray[np.float64], low: npt.NDArray[Any], high: npt.NDArray[Any], weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """λ with Σ weight (λ_low − λ_high) = missing for every region, in the sense of least squares where it must."""
+    from scipy.sparse import coo_array, identity
+    from scipy.sparse.linalg import spsolve
+
+    count = len(missing)
+    rows = np.concatenate([low, high, low, high])
+    columns = np.concatenate([low, high, high, low])
+    values = np.concatenate([weight, weight, -weight, -weight])
+    matrix = coo_array((values, (rows, columns)), shape=(count, count)).tocsc()
+    tiny = 1e-7 * max(float(matrix.diagonal().max()), 1e-300)
+    return np.asarray(spsolve((matrix + tiny * identity(count, format="csc")).tocsc(), missing))
 
 
 def _region_areas(state: _State, count: int) -> npt.NDArray[np.float64]:

@@ -362,3 +362,46 @@ def region_volumes(points: Array, facets: Array, sides: Array, count: int) -> Ar
         volume[sides[f, 0]] += v
         volume[sides[f, 1]] -= v
     return volume
+
+
+@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+def volume_gradients(points: Array, facets: Array, sides: Array, count: int) -> Array:
+    """(count, 3) change of the volume behind a point's interface per displacement: a third of the facets' area vectors."""
+    out = np.zeros((count, 3))
+    for f in range(len(facets)):
+        if sides[f, 0] == 0 or sides[f, 1] == 0:
+            continue
+        i, j, k = facets[f, 0], facets[f, 1], facets[f, 2]
+        ux, uy, uz = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
+        vx, vy, vz = points[k, 0] - points[i, 0], points[k, 1] - points[i, 1], points[k, 2] - points[i, 2]
+        nx, ny, nz = (uy * vz - uz * vy) / 6.0, (uz * vx - ux * vz) / 6.0, (ux * vy - uy * vx) / 6.0
+        for m in range(3):
+            p = facets[f, m]
+            out[p, 0] += nx
+            out[p, 1] += ny
+            out[p, 2] += nz
+    return out
+
+
+@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+def shift_points(
+    todo: Array, points: Array, cells: Array, start: Array, items: Array, move: Array, keep_sine: float, held: Array
+) -> None:
+    """Displace each point of ``todo`` (one colour) along ``move`` as far as its cells stay good; else say so in ``held``."""
+    for n in nb.prange(len(todo)):
+        i = todo[n]
+        ox, oy, oz = points[i, 0], points[i, 1], points[i, 2]
+        _, before = _ball(points, cells, start, items, i, ox, oy, oz)
+        need = min(before, keep_sine)
+        share = 1.0
+        held[i] = True
+        for _ in range(4):
+            x, y, z = ox + share * move[i, 0], oy + share * move[i, 1], oz + share * move[i, 2]
+            _, after = _ball(points, cells, start, items, i, x, y, z)
+            if after >= need and after > 0.0:
+                points[i, 0] = x
+                points[i, 1] = y
+                points[i, 2] = z
+                held[i] = False
+                break
+            share *= 0.5

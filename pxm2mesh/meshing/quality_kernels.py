@@ -52,7 +52,10 @@ def worst_sine(
     t = (k0 * k0 + k1 * k1 + k2 * k2) * qq * rr
     if t < least:
         least = t
-    return float(v * math.sqrt(least / (pp * qq * rr * ss)))
+    product = pp * qq * rr * ss
+    if not product > 0.0:
+        return -1.0
+    return float(v * math.sqrt(least / product))
 
 
 @nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
