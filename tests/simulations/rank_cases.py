@@ -17,7 +17,7 @@ from simulations.shapes import ball, voxels
 
 
 def conduction() -> dict[str, float]:
-    """Two phases with a contact between them, their volumes and areas, and one phase that percolates in part."""
+    """Two phases with a contact between them, volumes and areas, and one phase that percolates in part."""
     smooth = gaussian_filter(np.random.default_rng(3).standard_normal((14, 12, 10)), 1.2)
     labels = 1 + (smooth > -0.05).astype(np.uint8) + (smooth > 0.1)
     domain = Domain.from_mesh(voxels(LabelVolume(labels, {"A": 1, "B": 2, "C": 3}, "0.5 um")), cut=["B | C"])

@@ -38,7 +38,7 @@ def answers(ranks: int, case: str) -> dict[str, float]:
 
 @pytest.mark.parametrize(("case", "tolerance"), [("conduction", 1e-10)])
 def test_v31_scalars_do_not_depend_on_the_number_of_ranks(case: str, tolerance: float) -> None:
-    """Catches facets counted on every rank that sees them, and sides of a cut that land on different ranks."""
+    """Catches facets counted on every rank that sees them, and the sides of a cut on different ranks."""
     alone = answers(1, case)
     for ranks in (2, 4):
         assert answers(ranks, case) == pytest.approx(alone, rel=tolerance)

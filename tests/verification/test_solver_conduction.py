@@ -44,7 +44,7 @@ def test_v1_a_uniform_block_has_tortuosity_one(order: int) -> None:
 
 
 def strip(open_end: bool) -> LabelVolume:
-    """A straight channel along x, and one beside it that ends in the middle; both 2 × 2 of 8 × 6 × 4 voxels."""
+    """A straight channel along x, and one beside it that ends in the middle; both 2 × 2 voxels wide."""
     labels = np.zeros((8, 6, 4), dtype=np.uint8)
     labels[:, 0:2, 0:2] = 1 if open_end else 0
     labels[:5, 3:5, 1:3] = 1
@@ -94,7 +94,7 @@ def test_v2_laminates(axis: str) -> None:
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_v2_a_contact_conductance_adds_its_resistance(order: int) -> None:
-    """Catches a contact that is left out (2.105), or integrated with half the area (0.764), instead of 1.121."""
+    """Catches a contact that is left out (2.105), or has half its area (0.764), instead of 1.121."""
     mesh = layers({"A": 0.5, "B": 0.7}, cells=(3, 3, 3), width=1.3)
     sigma, contact = {"A": 1.0, "B": 10.0}, {"A | B": 2.0}
     found, _ = solve(mesh, ["A", "B"], sigma, "xy", contact_conductance=contact, order=order, **EXACT)
@@ -167,7 +167,7 @@ def outside_is_linear(function: fem.Function, domain: Domain, radius: float, len
 
 
 def test_v5_a_coated_sphere_is_neutral_in_any_box() -> None:
-    """Catches core and shell taken for each other: 2.43 instead of 1.871, and a field that is bent outside."""
+    """Catches core and shell taken for each other: 2.43 instead of 1.871, a field bent outside."""
     outer, box = 0.8, (1.1, 1.3, 0.95)
     inner, matrix = outer * 0.3 ** (1 / 3), 1.870968
     mesh = ball({"core": inner, "shell": outer, "matrix": 0.0}, box=box, cells=18)
@@ -181,7 +181,7 @@ def test_v5_a_coated_sphere_is_neutral_in_any_box() -> None:
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_v6_a_sphere_with_an_imperfect_interface_is_neutral(order: int) -> None:
-    """Catches a jump term that is left out (perfect contact: 1.43) or has half its weight (0.906) instead of 1."""
+    """Catches a jump term that is left out (perfect contact: 1.43) or has half its weight (0.906), for 1."""
     a, box = 0.8, (1.2, 1.0, 1.3)
     mesh = ball({"P": a, "M": 0.0}, box=box, cells=14 if order == 1 else 7)
     contact = {"P | M": 10.0 / (a * 9.0)}
@@ -203,9 +203,9 @@ def test_v7_a_checkerboard_conducts_like_the_geometric_mean() -> None:
 
 
 def half_space(cells: int, layers_out: int, reach: float) -> TetMesh:
-    """A quarter of the half space under a disc of radius 1, in oblate spheroidal shells out to sinh μ = ``reach``.
+    """A quarter of the half space under a disc of radius 1, in oblate spheroidal shells.
 
-    The disc is the facet "contact | S", the last shell "electrode | S"; the rest insulates.
+    The disc is the facet "contact | S", the last shell (sinh μ = ``reach``) "electrode | S"; the rest insulates.
     """
     n = cells
     upwards = sorted(((i, j) for i in range(n + 1) for j in range(n + 1 - i)), key=lambda ij: n - sum(ij))
@@ -220,8 +220,8 @@ def half_space(cells: int, layers_out: int, reach: float) -> TetMesh:
         for j in range(n - 1 - i)
     ]
     mu = np.linspace(0, math.asinh(reach), layers_out + 1)[:, None]
-    shells = [np.stack([np.cosh(m) * direction[:, 0], np.cosh(m) * direction[:, 1], np.sinh(m) * direction[:, 2]], 1)
-              for m in mu]  # fmt: skip
+    u, v, w = direction.T
+    shells = [np.stack([np.cosh(m) * u, np.cosh(m) * v, np.sinh(m) * w], 1) for m in mu]
     points, count = np.concatenate(shells), len(direction)
     ordered = np.sort(np.array(triangles), axis=1)
     cells_ = [
