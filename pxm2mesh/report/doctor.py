@@ -36,7 +36,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at Python, packages, DOLFINx, MPI, off-screen drawing, processors and memory."""
-    findings = [Finding("Python", sys.version_info >= (3, 11), platform.python_version(), True, "use Python 3.11 to 3.14")]
+    findings = [Finding("Python", sys.version_info >= (3, 11), platform.python_version(), True)]
     missing = [name for name in _MESHER if not _version(name)]
     findings.append(Finding("mesher's packages", not missing, f"{len(_MESHER) - len(missing)} of {len(_MESHER)}", True,
                             f"pip install {' '.join(missing)}" if missing else ""))  # fmt: skip

@@ -1,0 +1,126 @@
+"""Small pictures without a plotting library: slices as PNG, histograms as SVG."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pxm2mesh.phases import PhaseTable
+
+
+def data_uri(content: bytes, kind: str = "image/png") -> str:
+    """``content`` as an address that needs no request."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def slice_png(labels: npt.NDArray[Any], phases: PhaseTable, *, least: int = 480) -> bytes:
+    """A slice in the colours of its phases.
+
+    Args:
+        labels: (columns, rows) labels; the first axis runs to the right, the second up.
+        phases: Their colours.
+        least: Pixels of the longer edge at least; voxels stay sharp squares.
+
+    Returns:
+        A PNG with a palette.
+    """
+    from PIL import Image
+
+    place = {p.label: i for i, p in enumerate(phases)}
+    lookup = np.zeros(max(place) + 1, dtype=np.uint8)
+    for label, index in place.items():
+        lookup[label] = index
+    picture = Image.fromarray(np.ascontiguousarray(lookup[labels].T[::-1]))
+    picture.putpalette([int(p.colour[i : i + 2], 16) for p in phases for i in (1, 3, 5)])
+    factor = max(1, math.ceil(least / max(picture.size)))
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def middle_slices(labels: npt.NDArray[Any]) -> Mapping[str, tuple[npt.NDArray[Any], int, tuple[str, str]]]:
+    """The three slices through the middle: name → (2-D labels, index, names of the axes right and up)."""
+    nx, ny, nz = labels.shape
+    return {
+        "z": (labels[:, :, nz // 2], nz // 2, ("x", "y")),
+        "y": (labels[:, ny // 2, :], ny // 2, ("x", "z")),
+        "x": (labels[nx // 2, :, :], nx // 2, ("y", "z")),
+    }
+
+
+def nice_length(length: float) -> float:
+    """The largest of 1, 2, 5 × 10ⁿ that is at most ``length``: for scale bars."""
+    base = 10.0 ** math.floor(math.log10(length))
+    return next(step * base for step in (5, 2, 1) if step * base <= length * (1 + 1e-9))
+
+
+def histogram_svg(
+    values: npt.NDArray[np.float64],
+    *,
+    low: float,
+    high: float,
+    bins: int,
+    label: str,
+    describe: str,
+    marks: Sequence[tuple[float, str]] = (),
+) -> str:
+    """A histogram as SVG that takes its colours from the page.
+
+    Args:
+        values: (n,) numbers.
+        low: Left end of the axis.
+        high: Right end of the axis; values beyond either end count in the last bin there.
+        bins: Bars.
+        label: Below the axis.
+        describe: What a reader who cannot see it is told.
+        marks: Vertical lines with their text.
+
+    Returns:
+        An ``<svg>`` element.
+    """
+    width, height, left, bottom, top = 560.0, 230.0, 8.0, 44.0, 26.0
+    counts, edges = np.histogram(np.clip(values, low, high), bins=bins, range=(low, high))
+    tallest = max(int(counts.max()), 1)
+
+    def across(value: float) -> float:
+        return left + (width - 2 * left) * (value - low) / (high - low)
+
+    floor = height - bottom
+    bars = "".join(
+        f'<rect class="bar" x="{across(a) + 0.5:.1f}" y="{floor - (floor - top) * n / tallest:.1f}" '
+        f'width="{max(across(b) - across(a) - 1, 0.5):.1f}" height="{(floor - top) * n / tallest:.1f}"/>'
+        for n, a, b in zip(counts, edges, edges[1:], strict=False)
+        if n
+    )
+    lines = "".join(_mark(across(value), text, top, floor, width) for value, text in marks)
+    ticks = "".join(
+        f'<text class="tick" x="{across(tick):.1f}" y="{floor + 16:.1f}" text-anchor="middle">{tick:g}</text>'
+        for tick in _ticks(low, high)
+    )
+    return (
+        f'<svg class="histogram" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{html.escape(describe)}">'
+        f'{bars}<line class="axis" x1="{left}" x2="{width - left}" y1="{floor}" y2="{floor}"/>{lines}{ticks}'
+        f'<text class="label" x="{width / 2}" y="{height - 6}" text-anchor="middle">{html.escape(label)}</text></svg>'
+    )
+
+
+def _mark(x: float, text: str, top: float, floor: float, width: float) -> str:
+    anchor, shift = ("end", -5) if x > width * 0.6 else ("start", 5)
+    return (
+        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 12:.1f}" y2="{floor:.1f}"/>'
+        f'<text class="marktext" x="{x + shift:.1f}" y="{top - 3:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
+    )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    step = nice_length((high - low) / 4)
+    first = math.ceil(low / step - 1e-9)
+    return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]

@@ -1,0 +1,104 @@
+"""What stands on top of a report: the few numbers one looks for, and what to worry about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pxm2mesh.report.contents import RunContents
+
+WORST_ANGLE = 5.0
+"""Degrees; below it a tetrahedron costs accuracy and iterations."""
+VOLUME_DRIFT = 1e-3
+"""A phase whose volume is off by more than this is reported."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One figure: its name, the value as text, and a line below."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def cards(run: RunContents) -> list[Card]:
+    """The figures on top of the page; only those that the run has."""
+    return [*_fractions(run), *_contacts(run), *_transport(run), *_mesh(run)]
+
+
+def _fractions(run: RunContents) -> Iterator[Card]:
+    for phase, share in run.fractions():
+        if phase.role == "void":
+            yield Card("porosity", f"{100 * share:.1f} %", f"of the volume is {phase.name}")
+
+
+def _contacts(run: RunContents) -> Iterator[Card]:
+    if run.phases is None:
+        return
+    active = [p.name for p in run.phases if p.role == "active"]
+    electrolyte = {p.name for p in run.phases if p.role == "electrolyte"}
+    for q in run.quantities.select("contact_fraction"):
+        parts = [part.strip() for part in (q.interface or "").split("|")]
+        if len(parts) == 2 and parts[0] in active and parts[1] in electrolyte:
+            yield Card("contact", f"{100 * q.value:.1f} %", f"of the {parts[0]} surface touches {parts[1]}")
+
+
+def _transport(run: RunContents) -> Iterator[Card]:
+    for name, title in (("effective_conductivity", "conductivity"), ("tortuosity_factor", "tortuosity factor")):
+        rows = run.quantities.select(name)
+        solved = [q for q in rows if "finite element" in q.method.lower() or "fem" in q.method.lower()] or list(rows)
+        for phase in dict.fromkeys(q.phase for q in solved):
+            values = [q for q in solved if q.phase == phase]
+            texts = ["∞" if math.isinf(q.value) else f"{q.value:.3g}" for q in values]
+            along = ", ".join(q.direction for q in values if q.direction)
+            unit = "" if values[0].unit in ("1", "") else f" {values[0].unit}"
+            yield Card(f"{title} of {phase or 'the sample'}", " · ".join(texts) + unit, f"along {along}" if along else "")
+
+
+def _mesh(run: RunContents) -> Iterator[Card]:
+    quality = run.quality
+    if "cells" in quality:
+        yield Card("mesh", f"{quality['cells']:,}", "tetrahedra")
+    if "min_dihedral" in quality:
+        low = quality.get("p05_dihedral")
+        note = f"5 % are below {low:.1f}°" if low is not None else ""
+        yield Card("worst angle", f"{quality['min_dihedral']:.1f}°", note)
+    errors = [abs(phase["relative_error"]) for phase in run.mesh_record.get("phases", ()) if "relative_error" in phase]
+    if errors:
+        yield Card("volume error", f"{100 * max(errors):.2g} %", "of the worst phase, voxels to mesh")
+
+
+def worries(run: RunContents) -> list[str]:
+    """Sentences about what limits the trust in this run; empty where there is nothing to say."""
+    return list(dict.fromkeys([*_unconnected(run), *_mesh_worries(run), *run.log_warnings()[-8:]]))
+
+
+def _unconnected(run: RunContents) -> Iterator[str]:
+    seen = set()
+    for q in run.quantities.select("tortuosity_factor"):
+        if math.isinf(q.value) and (q.phase, q.direction) not in seen:
+            seen.add((q.phase, q.direction))
+            yield (f"{q.phase} does not connect the two faces across {q.direction}: "
+                   "nothing is conducted, and the tortuosity factor is infinite.")  # fmt: skip
+
+
+def _mesh_worries(run: RunContents) -> Iterator[str]:
+    for phase in run.mesh_record.get("phases", ()):
+        error = phase.get("relative_error", 0.0)
+        if abs(error) > VOLUME_DRIFT:
+            yield f"The mesh holds {100 * error:+.2f} % of the voxel volume of {phase['name']} too much or too little."
+    angle = run.quality.get("min_dihedral")
+    if angle is not None and angle < WORST_ANGLE:
+        yield f"The worst tetrahedron has a dihedral angle of {angle:.1f}°."
+    rungs = run.mesh_record.get("route", {}).get("rungs", [])
+    if len(rungs) > 1:
+        yield f"The mesher had to step down its ladder {len(rungs) - 1} times; the record says where and why."
+    if "solve" not in run.stages and "[[physics]]" in _text(run):
+        yield "The study asks for a computation that has not been done."
+
+
+def _text(run: RunContents) -> str:
+    file = run.folder / "study.toml"
+    return file.read_text(encoding="utf-8") if file.exists() else ""
