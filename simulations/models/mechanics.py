@@ -298,7 +298,7 @@ class Solid:
 
     def state(self) -> dict[str, Floats]:
         """Copies of everything that a step changes, for `restore`."""
-        kept = {"displacement": self.displacement.x.array.copy(), "plates": self._solver.plate_values.copy()}
+        kept = {"displacement": self.displacement.x.array.copy(), **self._solver.state()}
         if self._tensor is not None:
             kept |= {"tensor": self._tensor.x.array.copy(), "accumulated": self._accumulated.x.array.copy()}
         return kept
@@ -306,7 +306,7 @@ class Solid:
     def restore(self, state: Mapping[str, Floats]) -> None:
         """Go back to what `state` returned."""
         self.displacement.x.array[:] = state["displacement"]
-        self._solver.plate_values[:] = state["plates"]
+        self._solver.restore(state)
         if self._tensor is not None:
             self._tensor.x.array[:], self._accumulated.x.array[:] = state["tensor"], state["accumulated"]
 

@@ -67,18 +67,20 @@ def ball_sector(
     layers: Sequence[str] | str = "NMC",
     *,
     outside: str = "void",
+    inside: str = "void",
     inner_layers: int = 0,
     phases: PhaseTable | None = None,
 ) -> TetMesh:
     """The first octant of a ball (or of a hollow one) in concentric layers of tetrahedra.
 
-    The planes x = 0, y = 0, z = 0 are the box faces ``"x-"``, ``"y-"``, ``"z-"``; the outer (and inner) sphere
+    The layers are polyhedra with the volume of the balls they stand for. The planes x = 0, y = 0, z = 0 are the box faces ``"x-"``, ``"y-"``, ``"z-"``; the outer (and inner) sphere
     borders on the unmeshed phase ``outside``, so that it is the interface ``"NMC | void"``.
 
     Args:
         radii: Ascending radii of the layers, µm; begins with 0 for a full ball.
         layers: Phase of each layer (``len(radii) - 1``), or one for all.
-        outside: Phase of what is beyond the outermost radius, and within the innermost.
+        outside: Unmeshed phase beyond the outermost radius.
+        inside: Unmeshed phase in the hole.
         inner_layers: For a hollow ball: how many layers the hole counts for (sets the angular resolution).
         phases: The phase table; ``{"void": 0, "NMC": 1, "LPSCl": 2}`` when None.
     """
@@ -94,14 +96,28 @@ def ball_sector(
     i, j, k = keys.T
     direction = np.stack([i - j, j - k, k], -1).astype(float)
     direction /= np.maximum(np.linalg.norm(direction, axis=1), 1e-300)[:, None]
-    points = direction * r[i - first][:, None]
+    points = direction * (_volume_factor(direction, cells.reshape(-1, 4), i) * r[i - first])[:, None]
     table = phases or PhaseTable({"void": 0, "NMC": 1, "LPSCl": 2})
     names = [layers] * (len(r) - 1) if isinstance(layers, str) else list(layers)
     label = np.array([table[name].label for name in names], np.int32)
     layer = index[..., 0].min(axis=1) - first
-    return _assemble(
-        points, cells.reshape(-1, 4), label[layer], table, np.zeros(3), np.full(3, r[-1]), outside
-    )
+    hole = inside if first else ""
+    cells = cells.reshape(-1, 4)
+    return _assemble(points, cells, label[layer], table, np.zeros(3), np.full(3, r[-1]), outside, hole)
+
+
+def _volume_factor(direction: Floats, cells: Ints, layer: Ints) -> Floats:
+    """(n,) what the polyhedron through the points of each layer must grow by to hold the ball's volume."""
+    height = layer[cells]
+    held = np.zeros(layer.max() + 1)
+    for extreme in (height.min(axis=1, keepdims=True), height.max(axis=1, keepdims=True)):
+        at = height == extreme
+        three = at.sum(axis=1) == 3
+        triangles = cells[three][at[three]].reshape(-1, 3)
+        volume = np.abs(np.linalg.det(direction[triangles])) / 6
+        held = np.maximum(held, np.bincount(layer[triangles[:, 0]], volume, len(held)))
+    held[0] = held[0] or np.pi / 6  # the centre
+    return np.asarray((np.pi / 6 / np.maximum(held, 1e-300)) ** (1 / 3))[layer]
 
 
 def _assemble(
@@ -112,19 +128,19 @@ def _assemble(
     lower: Floats,
     upper: Floats,
     outside: str,
+    inside: str = "",
 ) -> TetMesh:
     """Orient the cells, find the facets, and name what lies beyond the outer ones.
 
-    Regions are taken per phase (enough for tests); a region of the phase ``outside`` lies beyond
-    every outer facet that is not on a box face.
+    Regions are taken per phase (enough for tests); a region of the phase ``outside`` (``inside`` near the
+    origin) lies beyond every outer facet that is not on a box face.
     """
     p = points[cells]
     volume = np.einsum("ij,ij->i", p[:, 1] - p[:, 0], np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 0]))
     cells = np.where((volume < 0)[:, None], cells[:, [0, 2, 1, 3]], cells)
     present = np.unique(labels)
-    region_phase = np.concatenate([[OUTSIDE], present, [phases[outside].label] if outside else []]).astype(
-        np.int32
-    )
+    unmeshed = [phases[name].label for name in (outside, inside) if name]
+    region_phase = np.concatenate([[OUTSIDE], present, unmeshed]).astype(np.int32)
     region = 1 + np.searchsorted(present, labels)
     # Corner orders with the normal out of a positively oriented cell.
     faces = cells[:, [[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]]].reshape(-1, 3)
@@ -139,7 +155,11 @@ def _assemble(
     tolerance = 1e-9 * float(np.max(upper - lower))
     at = np.abs(points[faces[single]][..., None] - np.stack([lower, upper], -1)) < tolerance
     on_box = at.all(axis=1).any(axis=(1, 2))
-    beyond = np.where(on_box | (not outside), 0, len(region_phase) - 1)
+    beyond = np.where(on_box | (not outside), 0, 1 + len(present))
+    if inside:
+        nearest = np.linalg.norm(points, axis=1).min()
+        in_hole = np.linalg.norm(points[faces[single]], axis=2).max(axis=1) < nearest * (1 + 1e-9)
+        beyond[in_hole & ~on_box] = 2 + len(present)
     facets = np.concatenate([faces[single], faces[pair[:, 0]]])
     inner_sides = region[owner[pair]]
     facet_sides = np.concatenate([np.stack([region[owner[single]], beyond], -1), inner_sides])
