@@ -50,6 +50,30 @@ def parse_spacing(spacing: SpacingLike, *, where: str = "spacing") -> npt.NDArra
     return array
 
 
+def parse_crop(text: str) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Read the command line's form of a crop.
+
+    Args:
+        text: ``"0:100, 0:100, 20:120"`` along x, y, z in voxels; the last is not part of it.
+
+    Returns:
+        First voxel, and one past the last.
+
+    Raises:
+        UsageError: The text has another form.
+
+    Example:
+        >>> parse_crop("0:10, 0:10, 5:20")
+        ((0, 0, 5), (10, 10, 20))
+    """
+    try:
+        pairs = [tuple(int(end) for end in part.split(":")) for part in text.split(",")]
+        (x0, x1), (y0, y1), (z0, z1) = pairs
+    except ValueError:
+        raise UsageError(f"crop {text!r} is not three ranges;", hint='write "0:100, 0:100, 20:120".') from None
+    return (x0, y0, z0), (x1, y1, z1)
+
+
 def _vector(values: Any, what: str) -> npt.NDArray[np.float64]:
     array = np.array(values, dtype=np.float64)
     if array.shape != (3,) or not np.all(np.isfinite(array)):

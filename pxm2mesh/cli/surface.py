@@ -24,11 +24,17 @@ def surface(
     method: Annotated[str, typer.Option(help="nets or marching-cubes.")] = "nets",
 ) -> None:
     """Extract the interfaces as triangles."""
-    from pxm2mesh.surfacing import surface_of_volume
+    from pxm2mesh.meshing.options import parse_cell_size
+    from pxm2mesh.surfacing import write_surfaces
 
     with context.obj.progress() as progress:
-        made = surface_of_volume(
+        made, files = write_surfaces(
             read_labels(labels, spacing, phases, crop),
-            cell_size=cell_size, method=method, output=output, stl=stl, progress=progress,
-        )  # fmt: skip
-    context.obj.emit({"written": str(output)}, f"{made!r}\nwritten: {output}")
+            output,
+            cell_size=parse_cell_size(cell_size),
+            method=method,
+            stl=stl,
+            progress=progress,
+        )
+    written = [str(file) for file in files]
+    context.obj.emit({"written": written, "areas_um2": made.pair_areas()}, f"{made!r}\nwritten: {', '.join(written)}")

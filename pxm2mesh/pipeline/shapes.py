@@ -11,6 +11,7 @@ from pxm2mesh.study import Study
 
 if TYPE_CHECKING:
     from pxm2mesh.meshing import MeshOptions
+    from pxm2mesh.meshing.transition import TransitionZone
 
 
 def surface(work: Work, progress: Progress) -> Outcome:
@@ -30,16 +31,32 @@ def surface(work: Work, progress: Progress) -> Outcome:
 
 def mesh_options(study: Study) -> MeshOptions:
     """The mesher's options that a study asks for."""
-    from pxm2mesh.meshing import MeshOptions, TransitionZone
+    from pxm2mesh.meshing import MeshOptions, Sizing
 
     section = study.mesh
-    zones = [
-        TransitionZone(between=zone.between, thickness=zone.thickness, kind=zone.kind) for zone in study.zone
-    ]
     return MeshOptions(
-        cell_size=section.cell_size, exclude=section.exclude, split=section.split, zone=tuple(zones),
-        method=section.method, only=section.only, seed=section.seed,
-    )  # fmt: skip
+        cell_size=section.cell_size,
+        target_cells=section.target_cells,
+        sizing=Sizing(**section.sizing.model_dump()),
+        exclude=section.exclude,
+        zones=_zones(study),
+        split=section.split,
+        method=section.method,
+        only=section.only,
+        certificate=section.certificate,
+        seed=section.seed,
+        diagnostics=str(study.folder / "diagnostics"),
+    )
+
+
+def _zones(study: Study) -> tuple[TransitionZone, ...]:
+    if not study.zone:
+        return ()
+    from pxm2mesh.meshing.transition import TransitionZone
+
+    return tuple(
+        TransitionZone(between=zone.between, thickness=zone.thickness, kind=zone.kind) for zone in study.zone
+    )
 
 
 def mesh(work: Work, progress: Progress) -> Outcome:
