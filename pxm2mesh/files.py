@@ -16,7 +16,7 @@ from pxm2mesh.errors import DataError
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path`` (same suffix) that takes its place when the block ends well.
+    """A temporary path beside ``path`` (same suffixes) that takes its place when the block ends well.
 
     Args:
         path: The final file or folder. Missing parent folders are made.
@@ -28,7 +28,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         DataError: The place is not writable or the disk is full.
     """
     final = Path(path)
-    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
+    part = final.with_name(f".{os.getpid()}.part.{final.name}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -56,15 +56,17 @@ def as_data_error(error: OSError, path: Path | str | None = None) -> DataError:
     """
     place = path if path is not None else error.filename or "a file"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(f"no space left on the disk while writing {place};", hint="free some or write elsewhere.")
+        return DataError(
+            f"no space left on the disk while writing {place};", hint="free some or write elsewhere."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DataError(f"not allowed to use {place};", hint="choose another place or change its permissions.")
+        return DataError(
+            f"not allowed to use {place};", hint="choose another place or change its permissions."
+        )
     return DataError(f"cannot use {place}: {error.strerror or error}.")
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Write ``content`` as JSON (UTF-8, two-space indent, keys in the given order), whole or not at all."""
     with replacing(path) as part:
-        part.write_text(
-            json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Files: images in `images`, meshes in `meshes`, surfaces in `surfaces`."""
