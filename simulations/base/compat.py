@@ -60,6 +60,12 @@ def original_cells(mesh: dmesh.Mesh) -> npt.NDArray[np.int64]:
     return np.asarray(topology.original_cell_indices[0])
 
 
+def cell_nodes(mesh: dmesh.Mesh) -> npt.NDArray[np.int32]:
+    """(local cells, 4) geometry nodes of each cell; 0.11 allows for several kinds of cell."""
+    geometry = mesh.geometry
+    return np.asarray(geometry.dofmaps[0] if hasattr(geometry, "dofmaps") else geometry.dofmap)
+
+
 def interpolation_points(space: fem.FunctionSpace) -> npt.NDArray[np.float64]:
     """Reference points at which an expression is evaluated to be interpolated into ``space``."""
     points = space.element.interpolation_points

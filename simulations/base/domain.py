@@ -441,7 +441,7 @@ def _meshtags_of_facets(
     cell = local_cell[plan.tagged[:, 0]]
     here = cell >= 0
     cell, opposite, tag = cell[here], plan.tagged[here, 1], plan.tagged[here, 2]
-    vertices = point_index[np.asarray(mesh.geometry.dofmap)[cell]]
+    vertices = point_index[compat.cell_nodes(mesh)[cell]]
     face = np.argmax(vertices == opposite[:, None], axis=1)  # face i is opposite of vertex i
     facets_of_cells = np.asarray(mesh.topology.connectivity(3, 2).array).reshape(-1, 4)
     facets, first = np.unique(facets_of_cells[cell, face], return_index=True)

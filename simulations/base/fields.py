@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from dolfinx import fem
 
+from simulations.base import compat
 from simulations.base.domain import Domain
 
 Floats = npt.NDArray[np.float64]
@@ -16,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 def node_blocks(domain: Domain, space: fem.FunctionSpace) -> npt.NDArray[np.int64]:
     """(local geometry nodes,) the block of unknowns of ``space`` that sits on each node of the mesh."""
     blocks = np.full(len(domain.point_index), -1, dtype=np.int64)
-    nodes = np.asarray(domain.mesh.geometry.dofmap)
+    nodes = compat.cell_nodes(domain.mesh)
     blocks[nodes] = np.asarray(space.dofmap.list)[:, :4]  # the corners come first in Lagrange elements
     return blocks
 

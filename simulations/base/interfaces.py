@@ -79,7 +79,7 @@ class Interface:
         triangle = x[nodes[:, 0]]
         cross = np.cross(triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0])
         double = np.linalg.norm(cross, axis=1)
-        inside = x[np.asarray(domain.mesh.geometry.dofmap)[cells[:, 0]]].mean(axis=1)
+        inside = x[compat.cell_nodes(domain.mesh)[cells[:, 0]]].mean(axis=1)
         outward = np.sign(np.einsum("ij,ij->i", triangle.mean(axis=1) - inside, cross))
         self.normals = cross * (outward / double)[:, None]
         self.weights = double[:, None] * weights
@@ -88,7 +88,7 @@ class Interface:
 
     def _trace(self, cells: npt.NDArray[np.int32], nodes: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """(n, 3 or 6) blocks of unknowns of the facets with these nodes."""
-        geometry = np.asarray(self.space.mesh.geometry.dofmap)[cells]
+        geometry = compat.cell_nodes(self.space.mesh)[cells]
         blocks = np.asarray(self.space.dofmap.list)[cells]
         place = np.argmax(geometry[:, :, None] == nodes[:, None, :], axis=1)
         found = np.take_along_axis(blocks, place, axis=1)
