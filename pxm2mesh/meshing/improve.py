@@ -299,7 +299,7 @@ class _Volumes:
 
         The points between regions a and b move by λa − λb along their normal; λ solves the linear system
         that says what every region lacks. Points whose cells would suffer stay, and the others make up for
-        it in the next round. What the smallest regions lack is given to the large ones of their phase.
+        it in the next round. What the smallest regions still lack in the end is given to the large ones of their phase.
         """
         counts = np.diff(state.region_start)
         free = (counts == 2) & (state.frozen != 7) & (state.colour >= 0)
@@ -309,8 +309,10 @@ class _Volumes:
         low, high = np.full(len(free), 0), np.full(len(free), 0)
         low[free], high[free] = state.regions[first], state.regions[first + 1]
         held = np.zeros(len(free), np.bool_)
-        for _ in range(rounds):
-            missing = self._targets(self._missing(state))
+        for turn in range(rounds):
+            missing = self._missing(state)
+            if turn >= rounds // 2:
+                missing = self._shared_out(missing)
             if np.abs(missing).max() < 1e-9 * self._wanted.sum():
                 break
             gradient = kernels.volume_gradients(state.points, state.facets, state.sides, len(state.points))
@@ -329,7 +331,7 @@ class _Volumes:
             for todo in state.classes:
                 kernels.shift_points(todo[movable[todo]], state.points, state.cells, state.start, state.items, move, keep, held)
 
-    def _targets(self, missing: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _shared_out(self, missing: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """What each region shall gain: the large ones what they and the small ones of their phase lack."""
         result = np.zeros_like(missing)
         for phase in np.unique(self._phase[~self._outside]):
