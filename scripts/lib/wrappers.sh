@@ -22,7 +22,7 @@ write_wrappers() {
   setting headless ''
   setting shared_memory sm
   setting mpirun ''
-  setting numba_cache "$cache/numba/$(wanted)"
+  setting numba_cache "$cache/numba/$(digest <"$here/requirements.lock")"
   setting base_path "$(dirname "$base_python")"
 }
 
