@@ -30,12 +30,13 @@ def warm() -> None:
     """
     import numpy as np
 
+    from pxm2mesh.phases import PhaseTable
     from pxm2mesh.volume import LabelVolume
 
     labels = np.zeros((12, 12, 12), np.uint8)
     labels[3:, 2:8, 4:] = 1
     labels[:5, 7:, 3:] = 2
-    volume = LabelVolume(labels, {"void": 0, "NMC": 1, "LPSCl": 2}, "1 um")
-    quantify(volume, only=[name for name in quantity_names()])
+    volume = LabelVolume(labels, PhaseTable({"void": 0, "NMC": 1, "LPSCl": 2}), np.ones(3))
+    quantify(volume, only=quantity_names())
     for conductors in ("void", {"void": 1.0, "NMC": 0.1}):
         tortuosity(volume, conductors, "x", periodic=True, potential=True)

@@ -10,23 +10,18 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def projected_faces(
-    first: int,
-    last: int,
-    table: Any,
-    phase: Any,
-    reach: int,
-    offsets: Any,
-    weights: Any,
-    faces: Any,
-    scale: Any,
-) -> None:
-    """Add the projected area of every voxel face between unlike phases to ``table[low, high]``.
+    first: int, last: int, table: Any, phase: Any, row: Any, column: Any,
+    reach: int, offsets: Any, weights: Any, faces: Any, scale: Any,
+) -> None:  # fmt: skip
+    """Add the projected area of every voxel face between unlike keys to the table, once from each side.
 
     Args:
         first: First plane along x.
         last: One past the last plane.
-        table: (p, p) float64, µm².
-        phase: (nx, ny, nz) phase indices.
+        table: (rows, columns) float64, µm²: what each row's surface shares with each column.
+        phase: (nx, ny, nz) keys, such as phase indices or particle ids.
+        row: Row of each key, −1 for keys whose surface is not wanted.
+        column: Column of each key.
         reach: Half-width of the window in voxels.
         offsets: (3, m, 3) window positions for faces normal to x, y, z, relative to the lower voxel.
         weights: (3, m, 3) what each voxel adds to the normal.
@@ -50,7 +45,7 @@ def projected_faces(
                     if i1 >= nx or j1 >= ny or k1 >= nz:
                         continue
                     there = phase[i1, j1, k1]
-                    if there == here:
+                    if there == here or (row[here] < 0 and row[there] < 0):
                         continue
                     a = 0.0
                     b = 0.0
@@ -78,7 +73,10 @@ def projected_faces(
                     length = np.sqrt(a * a + b * b + c * c)
                     part = abs(a) if axis == 0 else abs(b) if axis == 1 else abs(c)
                     share = part / length if length > 0 else 1.0
-                    table[min(here, there), max(here, there)] += share * faces[axis]
+                    if row[here] >= 0:
+                        table[row[here], column[there]] += share * faces[axis]
+                    if row[there] >= 0:
+                        table[row[there], column[here]] += share * faces[axis]
 
 
 @njit(cache=True, nogil=True)

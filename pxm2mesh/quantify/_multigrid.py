@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from pxm2mesh.quantify._parallel import run_all
 F = np.float32
 Array = npt.NDArray[np.float32]
 
-_SWEEPS = tuple(F(1 / (1.2 + 0.8 * c)) for c in np.cos(np.pi * np.array([1, 3]) / 4))
+_SWEEPS: tuple[Any, ...] = tuple(F(1 / (1.2 + 0.8 * c)) for c in np.cos(np.pi * np.array([1, 3]) / 4))
 """Weights of two damped Jacobi sweeps: Chebyshev on the upper part [0.4, 2] of the spectrum."""
 _DIRECT = 300
 """Cells at which the coarsest level is solved directly."""
@@ -64,7 +65,9 @@ class Level:
         b: Right-hand side to use; new zeros when None.
     """
 
-    def __init__(self, operator: Operator, wrap: tuple[bool, bool], x: Array | None = None, b: Array | None = None):
+    def __init__(
+        self, operator: Operator, wrap: tuple[bool, bool], x: Array | None = None, b: Array | None = None
+    ):
         self.operator = operator
         self.wrap = wrap
         self.x = np.zeros(operator.shape, F) if x is None else x
@@ -166,7 +169,7 @@ class Multigrid:
             level.postsmooth(below.x)
 
     def _precondition(self) -> float:
-        """One symmetric cycle from the residual ``fine.b`` to the correction ``fine.x``; returns their product."""
+        """One symmetric cycle from residual ``fine.b`` to correction ``fine.x``; returns their product."""
         self.fine.presmooth(self.levels[0].b, fresh=True)
         self._cycle(0)
         return self.fine.postsmooth(self.levels[0].x)
@@ -190,7 +193,7 @@ class Multigrid:
             How it ended; the (n + 1,) potential drops of the start profile; what is to be added to the
             profile's potential (padded; empty unless kept).
         """
-        level, op = self.fine, self.fine.operator
+        op = self.fine.operator
         drop, energy = self._profile()
         residual = self._start(drop)
         x = np.zeros(op.shape, F) if keep else _NO_FACES
@@ -233,7 +236,18 @@ class Multigrid:
     def _start(self, drop: npt.NDArray[np.float64]) -> float:
         op, part = self.fine.operator, np.zeros(self.fine.operator.shape[0])
         run_all(
-            partial(operator.start_residual, a, b, op.kind, op.count, op.rho, self.transport, drop, self.fine.b, part)
+            partial(
+                operator.start_residual,
+                a,
+                b,
+                op.kind,
+                op.count,
+                op.rho,
+                self.transport,
+                drop,
+                self.fine.b,
+                part,
+            )
             for a, b in self.fine.chunks
         )
         return float(part.sum())
@@ -280,7 +294,7 @@ def _remaining(history: list[float]) -> float:
         rate = history[-1] / history[-2]
     rate = min(max(rate, 0.3), 0.98)
     gain = history[-1] if rate < 0.5 else max(history[-3:])
-    return gain * rate / (1 - rate)
+    return float(gain * rate / (1 - rate))
 
 
 def _wrap(plane: Array, wrap: tuple[bool, bool]) -> None:
@@ -296,10 +310,22 @@ def _coarser(fine: Operator, wrap: tuple[bool, bool]) -> Operator:
     kz, ky, kx, dg = (np.zeros(shape, F) for _ in range(4))
     pieces = 1 if dg.size < _SMALL // 8 else _PIECES
     edges = np.linspace(0, nz - 1, pieces + 1).astype(int)
-    spans = [(int(a), int(b) - 1) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    spans = [(int(a), int(b) - 1) for a, b in pairwise(edges) if b > a]
     run_all(
         partial(
-            operator.coarsen, a, b, fine.kind, fine.count, fine.rho, fine.axis, fine.kz, fine.ky, fine.kx, kz, ky, kx
+            operator.coarsen,
+            a,
+            b,
+            fine.kind,
+            fine.count,
+            fine.rho,
+            fine.axis,
+            fine.kz,
+            fine.ky,
+            fine.kx,
+            kz,
+            ky,
+            kx,
         )
         for a, b in spans
     )

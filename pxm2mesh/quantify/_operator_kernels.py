@@ -32,7 +32,14 @@ def count_faces(first: int, last: int, mask: Any, count: Any, axis: int) -> None
                 plates = 2 * (k == 1) + 2 * (k == nz - 2)
             elif axis == 1:
                 plates = 2 * (j == 1) + 2 * (j == ny - 2)
-            m, u, d, lo, h, out = mask[k, j], mask[k - 1, j], mask[k + 1, j], mask[k, j - 1], mask[k, j + 1], count[k, j]
+            m, u, d, lo, h, out = (
+                mask[k, j],
+                mask[k - 1, j],
+                mask[k + 1, j],
+                mask[k, j - 1],
+                mask[k, j + 1],
+                count[k, j],
+            )
             for i in range(1, nx - 1):
                 out[i] = m[i] * (plates + m[i - 1] + m[i + 1] + u[i] + d[i] + lo[i] + h[i])
             if axis == 2:
@@ -75,13 +82,15 @@ def face_sums(first: int, last: int, kind: int, count: Any, rho: Any, axis: int,
         axis: Transport axis.
         sums: (planes + 2, n + 1) float64, written: row k holds what plane k adds to each position.
     """
-    nz, ny, nx = count.shape if kind == 0 else rho.shape
+    _, ny, nx = count.shape if kind == 0 else rho.shape
     u, v, w = int(axis == 0), int(axis == 1), int(axis == 2)
     one = F(1)
     for k in range(first if axis or first > 1 else 0, last + 1):
         for j in range(1 - v, ny - 1):
             for i in range(1 - w, nx - 1):
-                sums[k, u * k + v * j + w * i] += _face(kind, count, rho, one, (k, j, i), (k + u, j + v, i + w))
+                sums[k, u * k + v * j + w * i] += _face(
+                    kind, count, rho, one, (k, j, i), (k + u, j + v, i + w)
+                )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -93,7 +102,7 @@ def start_residual(
     Args are those of `face_sums`; ``drop`` (n + 1,) is the potential drop across each face, ``r`` is written,
     ``part`` gets the squared norm of each plane.
     """
-    nz, ny, nx = r.shape
+    _, ny, nx = r.shape
     u, v, w = int(axis == 0), int(axis == 1), int(axis == 2)
     one = F(1)
     for k in range(first, last + 1):
@@ -112,7 +121,18 @@ def start_residual(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def coarsen(
-    first: int, last: int, kind: int, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any, cz: Any, cy: Any, cx: Any
+    first: int,
+    last: int,
+    kind: int,
+    count: Any,
+    rho: Any,
+    axis: Any,
+    kz: Any,
+    ky: Any,
+    kx: Any,
+    cz: Any,
+    cy: Any,
+    cx: Any,
 ) -> None:
     """Face conductances of the next level: half the sum of the fine faces that cross between blocks.
 
@@ -176,7 +196,14 @@ def diagonal(first: int, last: int, kz: Any, ky: Any, kx: Any, dg: Any) -> None:
     for k in range(first, last + 1):
         for j in range(1, dg.shape[1] - 1):
             for i in range(1, dg.shape[2] - 1):
-                dg[k, j, i] = kz[k - 1, j, i] + kz[k, j, i] + ky[k, j - 1, i] + ky[k, j, i] + kx[k, j, i - 1] + kx[k, j, i]
+                dg[k, j, i] = (
+                    kz[k - 1, j, i]
+                    + kz[k, j, i]
+                    + ky[k, j - 1, i]
+                    + ky[k, j, i]
+                    + kx[k, j, i - 1]
+                    + kx[k, j, i]
+                )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

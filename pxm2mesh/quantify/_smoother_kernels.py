@@ -2,7 +2,7 @@
 
 A level stores its operator in one of three ways (``kind``):
 0: one conductivity on cubic voxels; ``count`` holds the sum of the face conductances (0 to 8) of each voxel;
-1: ``rho`` = 1/(2 conductivity) of each voxel, 0 on a plate, `BIG` where nothing flows; ``axis`` scales the directions;
+1: ``rho`` = 1/(2 conductivity) of each voxel, 0 on a plate, `BIG` where nothing flows; ``axis`` scales directions;
 2: stored face conductances ``kz, ky, kx`` (each between a cell and its upper neighbour) and diagonal ``dg``.
 All arrays are padded by one cell on every side. Passes run on parts of the planes; the planes of other
 parts are read from copies (``low``, ``high``), so the result does not depend on how the planes are shared.
@@ -22,7 +22,9 @@ _TINY = np.float32(1e-30)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _start_plane(kind: int, k: int, weight: Any, b: Any, count: Any, rho: Any, axis: Any, dg: Any, out: Any) -> None:
+def _start_plane(
+    kind: int, k: int, weight: Any, b: Any, count: Any, rho: Any, axis: Any, dg: Any, out: Any
+) -> None:
     """One Jacobi sweep of plane k from zero: ``out = weight b / diagonal``."""
     m, n = out.shape[0] - 1, out.shape[1] - 1
     if kind == 0:
@@ -46,8 +48,8 @@ def _start_plane(kind: int, k: int, weight: Any, b: Any, count: Any, rho: Any, a
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _sweep_plane(
-    kind: int, k: int, weight: Any, b: Any, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any, dg: Any,
-    x: Any, u: Any, d: Any, out: Any,
+    kind: int, k: int, weight: Any, b: Any, count: Any, rho: Any, axis: Any, kz: Any, ky: Any, kx: Any,
+    dg: Any, x: Any, u: Any, d: Any, out: Any,
 ) -> None:  # fmt: skip
     """One damped Jacobi sweep of plane k; ``x`` is the plane, ``u`` and ``d`` the ones before and after."""
     m, n = out.shape[0] - 1, out.shape[1] - 1
@@ -96,9 +98,13 @@ def _apply_plane(
         for j in range(1, m):
             for i in range(1, n):
                 r, c = rho[k, j, i], x[j, i]
-                v = ax * ((c - x[j, i - 1]) / (r + rho[k, j, i - 1]) + (c - x[j, i + 1]) / (r + rho[k, j, i + 1]))
+                v = ax * (
+                    (c - x[j, i - 1]) / (r + rho[k, j, i - 1]) + (c - x[j, i + 1]) / (r + rho[k, j, i + 1])
+                )
                 v += az * ((c - u[j, i]) / (r + rho[k - 1, j, i]) + (c - d[j, i]) / (r + rho[k + 1, j, i]))
-                v += ay * ((c - x[j - 1, i]) / (r + rho[k, j - 1, i]) + (c - x[j + 1, i]) / (r + rho[k, j + 1, i]))
+                v += ay * (
+                    (c - x[j - 1, i]) / (r + rho[k, j - 1, i]) + (c - x[j + 1, i]) / (r + rho[k, j + 1, i])
+                )
                 out[j, i] = v if r < LIMIT else F(0)
     else:
         for j in range(1, m):
@@ -121,8 +127,8 @@ def _wrap(plane: Any, wrap_y: bool, wrap_x: bool) -> None:
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def presmooth(
-    first: int, last: int, kind: int, fresh: bool, w0: Any, w1: Any, x: Any, b: Any, count: Any, rho: Any, axis: Any,
-    kz: Any, ky: Any, kx: Any, dg: Any, low: Any, high: Any, coarse: Any, wrap_y: bool, wrap_x: bool,
+    first: int, last: int, kind: int, fresh: bool, w0: Any, w1: Any, x: Any, b: Any, count: Any, rho: Any,
+    axis: Any, kz: Any, ky: Any, kx: Any, dg: Any, low: Any, high: Any, coarse: Any, wrap_y: bool, wrap_x: bool,
 ) -> None:  # fmt: skip
     """Two Jacobi sweeps on planes first…last, and the residual summed over 2×2×2 blocks.
 
@@ -162,7 +168,9 @@ def presmooth(
             if fresh:
                 _start_plane(kind, t, w0, b, count, rho, axis, dg, stage)
             else:
-                prev = low[t - first + 2] if t - 1 < first else high[t - last - 2] if t - 1 > last else x[t - 1]
+                prev = (
+                    low[t - first + 2] if t - 1 < first else high[t - last - 2] if t - 1 > last else x[t - 1]
+                )
                 here = low[t - first + 3] if t < first else high[t - last - 1] if t > last else x[t]
                 next_ = low[t - first + 4] if t + 1 < first else high[t - last] if t + 1 > last else x[t + 1]
                 _sweep_plane(kind, t, w0, b, count, rho, axis, kz, ky, kx, dg,
@@ -201,9 +209,10 @@ def presmooth(
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def postsmooth(
     first: int, last: int, kind: int, w0: Any, w1: Any, x: Any, b: Any, count: Any, rho: Any, axis: Any,
-    kz: Any, ky: Any, kx: Any, dg: Any, low: Any, high: Any, coarse: Any, wrap_y: bool, wrap_x: bool, part: Any,
+    kz: Any, ky: Any, kx: Any, dg: Any, low: Any, high: Any, coarse: Any, wrap_y: bool, wrap_x: bool,
+    part: Any,
 ) -> None:  # fmt: skip
-    """Add the coarse correction on planes first…last, sweep twice, and leave ``b·x`` of each plane in ``part``.
+    """Add the coarse correction on planes first…last, sweep twice; ``b·x`` of each plane in ``part``.
 
     Args are those of `presmooth`; ``low`` and ``high`` hold two planes, ``coarse`` the correction.
     """
@@ -247,7 +256,7 @@ def postsmooth(
         if k < first:
             continue
         prev, here, next_ = once[(k - 1) % 3], once[k % 3], once[(k + 1) % 3]
-        total = 0.0
+        total = np.float64(0)
         out = x[k]
         _sweep_plane(kind, k, w1, b, count, rho, axis, kz, ky, kx, dg, here, prev, next_, out)
         for j in range(1, ny - 1):
@@ -280,7 +289,7 @@ def turn_and_apply(
         prev = low if k == first else p[k - 1]
         next_ = high if k == last else p[k + 1]
         here, out = p[k], z[k]
-        total = 0.0
+        total = np.float64(0)
         _apply_plane(kind, k, count, rho, axis, rho, rho, rho, rho, here, prev, next_, out)
         for j in range(1, ny - 1):
             line = F(0)
@@ -294,7 +303,7 @@ def turn_and_apply(
 def advance(first: int, last: int, alpha: Any, r: Any, q: Any, x: Any, p: Any, keep: bool, part: Any) -> None:
     """``r -= alpha q`` and, where the field is kept, ``x += alpha p``; ``r·r`` of each plane."""
     for k in range(first, last + 1):
-        total = 0.0
+        total = np.float64(0)
         for j in range(1, r.shape[1] - 1):
             rr, qr = r[k, j], q[k, j]
             line = F(0)

@@ -95,13 +95,8 @@ def area_table(
         return np.zeros((count, count))
 
     if method == "projected-faces":
-        offsets, weights = _windows()
-        faces = np.prod(spacing) / spacing
-        return np.asarray(
-            sum_over_planes(
-                kernels.projected_faces, shape[0], zeros, phase, _REACH, offsets, weights, faces, 1 / spacing
-            )
-        )
+        own = np.arange(count)
+        return np.asarray(np.triu(projected_areas(phase, own, own, spacing)))
     if method == "marching-cubes":
         cells = _marching_cubes_areas(tuple(float(s) for s in spacing))
         return np.asarray(sum_over_planes(kernels.marching_cells, shape[0] + 1, zeros, phase, cells))
@@ -115,6 +110,36 @@ def area_table(
     steps = np.linalg.norm(directions * spacing, axis=1)
     shares = _direction_shares(tuple(float(s) for s in spacing))
     return np.asarray(2 * np.prod(spacing) * np.tensordot(shares / steps, counts, 1))
+
+
+def projected_areas(
+    keys: npt.NDArray[np.unsignedinteger],
+    row: npt.NDArray[np.int64],
+    column: npt.NDArray[np.int64],
+    spacing: Float,
+) -> Float:
+    """What the surface of each thing shares with each other thing, by projected faces.
+
+    Args:
+        keys: (nx, ny, nz) number of the thing each voxel belongs to.
+        row: Row of each key in the result, −1 for things whose surface is not wanted.
+        column: Column of each key in the result.
+        spacing: (3,) µm.
+
+    Returns:
+        (rows, columns) µm².
+    """
+    from pxm2mesh.quantify import _area_kernels as kernels
+
+    offsets, weights = _windows()
+    faces = np.prod(spacing) / spacing
+    shape = (int(row.max()) + 1, int(column.max()) + 1)
+    return np.asarray(
+        sum_over_planes(
+            kernels.projected_faces, keys.shape[0], lambda: np.zeros(shape),
+            keys, row, column, _REACH, offsets, weights, faces, 1 / spacing,
+        )
+    )  # fmt: skip
 
 
 @cache

@@ -34,12 +34,12 @@ class TransportResult:
 
     Attributes:
         direction: ``"x"``, ``"y"`` or ``"z"``.
-        tortuosity_factor: Volume-averaged conductivity over effective conductivity: ε/σ_eff for one phase; ``inf``
-            where nothing leads through. Its square root is the tortuosity some authors report.
-        effective_conductivity: Of the sample, in the unit of the conductivities given (1 for a phase given by name).
+        tortuosity_factor: Volume-averaged over effective conductivity, ε/σ_eff for one phase; ``inf`` where
+            nothing leads through. Its square root is the tortuosity some authors report.
+        effective_conductivity: Of the sample, in the unit of the conductivities (1 for a phase by name).
         percolating_fraction: Share of the conducting voxels that belongs to a path between the plates.
         iterations: Of the solver.
-        remaining_error: Estimated relative error of the effective conductivity that iterating on would remove.
+        remaining_error: Estimated relative error of the conductivity that iterating on would remove.
         potential: (nx, ny, nz) float32 from 1 at the lower plate to 0 at the upper one, NaN where
             no current flows; None unless asked for.
     """
@@ -130,7 +130,10 @@ def _conductivities(volume: LabelVolume, phases: Conductors) -> npt.NDArray[np.f
 
 
 def percolating_bits(
-    phase: npt.NDArray[np.unsignedinteger], conducts: npt.NDArray[np.bool_], axis: int, wrap: tuple[bool, bool]
+    phase: npt.NDArray[np.unsignedinteger],
+    conducts: npt.NDArray[np.bool_],
+    axis: int,
+    wrap: tuple[bool, bool],
 ) -> npt.NDArray[np.uint64]:
     """The part of a conductor that leads from one end of ``axis`` to the other.
 
@@ -204,7 +207,7 @@ def _solve(
             reason="iteration limit" if np.isfinite(ended.remaining) else "breakdown",
             iterations=ended.iterations,
             residual=ended.remaining,
-            hint=f"estimated error {ended.remaining:.2g} after {ended.iterations} iterations; raise max_iterations.",
+            hint=f"error {ended.remaining:.2g} (estimated) after {ended.iterations} iterations; raise max_iterations.",
         )
     length = phase.shape[turned]
     effective = ended.energy * best * length / (phase.size / length)
@@ -240,7 +243,7 @@ def _operator(
     factors: npt.NDArray[np.float64],
     wrap: tuple[bool, bool],
 ) -> Operator:
-    """The finest operator: neighbour counts for one conductor on cubic voxels, else reciprocal conductivities."""
+    """The finest operator: neighbour counts for one conductor on cubic voxels, else resistances."""
     from pxm2mesh.quantify import _operator_kernels as kernels
     from pxm2mesh.quantify._multigrid import F, Operator
     from pxm2mesh.quantify._smoother_kernels import BIG
