@@ -110,7 +110,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    usage_error = typer.BadParameter.__mro__[1]  # click's own, which newer typer versions carry inside
+    usage_error: Any = typer.BadParameter.__mro__[1]  # click's own, which newer typer carries inside
     try:
         result = build()(list(arguments), standalone_mode=False)
         sys.stdout.flush()

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from pxm2mesh.volume import LabelVolume
 
 Labels = Annotated[str, typer.Argument(
-    metavar="LABELS", help="Labels: folder of slices, .tif, .npy/.npz, .raw, .h5::/path, .nrrd, .nii, .vti, .zarr."
+    metavar="LABELS",
+    help="Labels: folder of slices, .tif, .npy/.npz, .raw, .h5::/path, .nrrd, .nii, .vti, .zarr.",
 )]  # fmt: skip
 Spacing = Annotated[str | None, typer.Option(
     help='Voxel size, "0.4 um" or "0.4, 0.4, 1 um"; needed where the file states none.'

@@ -142,7 +142,10 @@ class _RichTask:
         self._bars, self._task = bars, task
 
     def advance(self, amount: float = 1.0, note: str = "") -> None:
-        self._bars.update(self._task, advance=amount, **({"note": note} if note else {}))
+        if note:
+            self._bars.update(self._task, advance=amount, note=note)
+        else:
+            self._bars.update(self._task, advance=amount)
 
 
 class _RichProgress:

@@ -37,4 +37,6 @@ def surface(
             progress=progress,
         )
     written = [str(file) for file in files]
-    context.obj.emit({"written": written, "areas_um2": made.pair_areas()}, f"{made!r}\nwritten: {', '.join(written)}")
+    context.obj.emit(
+        {"written": written, "areas_um2": made.pair_areas()}, f"{made!r}\nwritten: {', '.join(written)}"
+    )

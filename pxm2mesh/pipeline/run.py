@@ -33,8 +33,8 @@ STAGES: Sequence[Stage] = (
     Stage("solve", ("mesh",), ("simulations", "materials"),
           lambda s: [s.physics, s.materials, s.solver.model_copy(update={"ranks": 1})], stages.solve,
           wanted=lambda s: bool(s.physics)),
-    Stage("report", ("volume", "clean", "quantify", "surface", "mesh", "solve"), ("report",), lambda s: s.report,
-          stages.report),
+    Stage("report", ("volume", "clean", "quantify", "surface", "mesh", "solve"), ("report",),
+          lambda s: s.report, stages.report),
 )  # fmt: skip
 """In their order. The number of MPI ranks does not make a result another one."""
 NAMES = tuple(stage.name for stage in STAGES)
@@ -146,8 +146,10 @@ def _key(stage: Stage, work: Work, record: Record) -> str:
         try:
             source = source_digest(work.study.volume.file)
         except OSError as error:
-            raise StudyError(f"volume.file: cannot read {work.study.volume.file}: {error.strerror};",
-                             hint="correct the path; relative ones start at the study file.") from error  # fmt: skip
+            raise StudyError(
+                f"volume.file: cannot read {work.study.volume.file}: {error.strerror};",
+                hint="correct the path; relative ones start at the study file.",
+            ) from error
     return digest_of(stage.name, stage.options(work.study), before, source, code_digest(*stage.rooms))
 
 
@@ -170,6 +172,6 @@ def _settle_names(work: Work, record: Record) -> None:
 
 
 def _merge_quantities(folder: Path, up_to_date: Sequence[str]) -> None:
-    """``quantities.json`` from the stages that are up to date by now; no times in it, so it is reproducible."""
+    """``quantities.json`` from the stages that are up to date by now; without times: reproducible."""
     files = [folder / file for stage, file in stages.NUMBERS.items() if stage in up_to_date]
     Quantities(row for file in files for row in Quantities.read(file)).write(folder / QUANTITIES)

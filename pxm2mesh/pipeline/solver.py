@@ -98,13 +98,13 @@ def solver_command(folder: Path, ranks: int) -> list[str]:
     """The command that solves the study in ``folder``.
 
     Raises:
-        MissingDependencyError: Something it needs is not installed; the hint names the command that installs it.
+        MissingDependencyError: Something is not installed; the hint names the command that installs it.
     """
     for package in ("dolfinx", "simulations"):
         if importlib.util.find_spec(package) is None:
             raise MissingDependencyError(
-                f"solving needs {'DOLFINx' if package == 'dolfinx' else 'the package simulations'}, which this "
-                f"Python ({sys.executable}) does not have;",
+                f"solving needs {'DOLFINx' if package == 'dolfinx' else 'the package simulations'}, "
+                f"which this Python ({sys.executable}) does not have;",
                 hint=_GET_DOLFINX,
             )
     python = [sys.executable, "-m", "simulations", str(folder)]

@@ -89,7 +89,11 @@ def _quantities(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{file} is not JSON: {error}.") from error
     if isinstance(content, list):
-        return {"kind": "quantities", "rows": len(content), "names": ", ".join(sorted({q["name"] for q in content}))}
+        return {
+            "kind": "quantities",
+            "rows": len(content),
+            "names": ", ".join(sorted({q["name"] for q in content})),
+        }
     return {"kind": "record", **{k: v for k, v in content.items() if not isinstance(v, dict | list)}}
 
 
@@ -103,7 +107,9 @@ def _image(path: str) -> dict[str, Any]:
                              "type": str(image.values.dtype)}  # fmt: skip
     values, counts = np.unique(image.values, return_counts=True)
     if len(values) <= 32:
-        facts["values"] = ", ".join(f"{v} ({100 * n / image.values.size:.1f} %)" for v, n in zip(values, counts))
+        facts["values"] = ", ".join(
+            f"{v} ({100 * n / image.values.size:.1f} %)" for v, n in zip(values, counts)
+        )
     else:
         facts["values"] = f"{values[0]} to {values[-1]}, {len(values)} different"
     return facts

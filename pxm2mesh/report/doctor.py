@@ -54,7 +54,12 @@ def _version(package: str) -> str:
 def _dolfinx() -> Finding:
     there = importlib.util.find_spec("dolfinx") is not None
     found = (_version("fenics-dolfinx") or "installed") if there else "none: no solvers, the mesher works"
-    return Finding("DOLFINx", there, found, remedy="" if there else "make env, or conda install -c conda-forge fenics-dolfinx")
+    return Finding(
+        "DOLFINx",
+        there,
+        found,
+        remedy="" if there else "make env, or conda install -c conda-forge fenics-dolfinx",
+    )
 
 
 def _mpi() -> Finding:
@@ -65,7 +70,10 @@ def _mpi() -> Finding:
 
 def _drawing() -> Finding:
     """Draws a sphere without a screen, in a process of its own: a broken driver ends that one only."""
-    code = "import pyvista as p; q = p.Plotter(off_screen=True, window_size=(64, 64)); q.add_mesh(p.Sphere()); q.screenshot()"
+    code = (
+        "import pyvista as p; q = p.Plotter(off_screen=True, window_size=(64, 64)); "
+        "q.add_mesh(p.Sphere()); q.screenshot()"
+    )
     try:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False)
         works = done.returncode == 0
@@ -76,12 +84,14 @@ def _drawing() -> Finding:
 
 
 def _processors() -> Finding:
-    threads = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if name in os.environ}
+    threads = {
+        name: os.environ[name] for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if name in os.environ
+    }
     told = "".join(f", {name}={value}" for name, value in threads.items())
     return Finding("processors", True, f"{len(os.sched_getaffinity(0))}{told}")
 
 
 def _memory() -> Finding:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return Finding("memory", total >= 4, f"{total:.0f} GiB, enough for about {total / 0.75:.0f} million cells to be meshed",
+    return Finding("memory", total >= 4, f"{total:.0f} GiB, for meshes of up to {total / 0.75:.0f} million cells",
                    remedy="" if total >= 4 else "crop volumes, or use a larger cell size")  # fmt: skip

@@ -63,7 +63,7 @@ def nice_length(length: float) -> float:
 
 
 def histogram_svg(
-    values: npt.NDArray[np.float64],
+    values: npt.NDArray[np.floating[Any]],
     *,
     low: float,
     high: float,
@@ -105,10 +105,11 @@ def histogram_svg(
         f'<text class="tick" x="{across(tick):.1f}" y="{floor + 16:.1f}" text-anchor="middle">{tick:g}</text>'
         for tick in _ticks(low, high)
     )
+    told, below = html.escape(describe), html.escape(label)
     return (
-        f'<svg class="histogram" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{html.escape(describe)}">'
+        f'<svg class="histogram" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{told}">'
         f'{bars}<line class="axis" x1="{left}" x2="{width - left}" y1="{floor}" y2="{floor}"/>{lines}{ticks}'
-        f'<text class="label" x="{width / 2}" y="{height - 6}" text-anchor="middle">{html.escape(label)}</text></svg>'
+        f'<text class="label" x="{width / 2}" y="{height - 6}" text-anchor="middle">{below}</text></svg>'
     )
 
 
@@ -116,7 +117,8 @@ def _mark(x: float, text: str, top: float, floor: float, width: float) -> str:
     anchor, shift = ("end", -5) if x > width * 0.6 else ("start", 5)
     return (
         f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 12:.1f}" y2="{floor:.1f}"/>'
-        f'<text class="marktext" x="{x + shift:.1f}" y="{top - 3:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
+        f'<text class="marktext" x="{x + shift:.1f}" y="{top - 3:.1f}" text-anchor="{anchor}">'
+        f"{html.escape(text)}</text>"
     )
 
 

@@ -110,7 +110,9 @@ def table_rows(run: RunContents) -> list[Row]:
         if q.region is not None:
             subject += f" region {q.region}"
         key = (q.name, subject, q.unit, q.method)
-        row = rows.setdefault(key, Row(q.name.replace("_", " "), subject, "" if q.unit == "1" else q.unit, q.method))
+        row = rows.setdefault(
+            key, Row(q.name.replace("_", " "), subject, "" if q.unit == "1" else q.unit, q.method)
+        )
         row.values[q.direction or "all"] = format_quantity(q)
     return list(rows.values())
 
@@ -141,7 +143,13 @@ def _slices(run: RunContents) -> list[Picture]:
                 data_uri(slice_png(plane, phases)),
                 f"Slice {index} across {axis}: {told}.",
                 f"{axis} = {index * run.spacing['xyz'.index(axis)]:.4g} µm",
-                details={"bar": bar, "share": 100 * bar / width, "right": right, "up": up, "ratio": width / height},
+                details={
+                    "bar": bar,
+                    "share": 100 * bar / width,
+                    "right": right,
+                    "up": up,
+                    "ratio": width / height,
+                },
             )
         )
     return made
@@ -161,7 +169,7 @@ def _histograms(run: RunContents) -> list[str]:
     return [
         histogram_svg(
             angle, low=0, high=75, bins=50, label="smallest dihedral angle of each tetrahedron [°]",
-            describe=f"Histogram of the smallest dihedral angle of {len(angle)} tetrahedra, from {worst:.1f} degrees.",
+            describe=f"Smallest dihedral angles of {len(angle)} tetrahedra, from {worst:.1f} degrees.",
             marks=[(worst, f"worst {worst:.1f}°")],
         ),
         histogram_svg(

@@ -54,13 +54,13 @@ def _grid(points: npt.NDArray[Any], cells: npt.NDArray[Any], labels: npt.NDArray
     return grid
 
 
-def _plotter(bounds: tuple[float, ...], zoom: float = 1.0) -> Any:
+def _plotter(bounds: tuple[float, ...]) -> Any:
     """A scene with soft light, seen from above one corner."""
     import pyvista
 
     plotter = pyvista.Plotter(off_screen=True, window_size=list(SIZE), lighting="none")
     plotter.set_background(_BACKGROUND)
-    plotter.enable_anti_aliasing("ssaa")
+    plotter.enable_anti_aliasing("ssaa")  # type: ignore[arg-type]
     low, high = np.array(bounds[::2]), np.array(bounds[1::2])
     centre, edge = (low + high) / 2, float((high - low).max())
     for direction, strength in (((0.6, 1.2, 2.6), 0.72), ((2.6, 0.3, 0.7), 0.6), ((0.2, 2.6, 0.5), 0.28)):
@@ -72,7 +72,6 @@ def _plotter(bounds: tuple[float, ...], zoom: float = 1.0) -> Any:
     plotter.camera.focal_point = centre.tolist()
     plotter.camera.up = (0.0, 0.0, 1.0)
     plotter.camera.view_angle = 26.0
-    plotter.camera.zoom(zoom)
     return plotter
 
 
@@ -89,10 +88,14 @@ def _shrink(file: Path) -> None:
 
     picture = Image.open(file).convert("RGB")
     picture = picture.crop(_without_margin(np.asarray(picture)))
-    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(file, optimize=True)
+    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(
+        file, optimize=True
+    )
     words = file.with_suffix(".json")
     details = json.loads(words.read_text(encoding="utf-8")) if words.exists() else {}
-    words.write_text(json.dumps(details | {"width": picture.width, "height": picture.height}), encoding="utf-8")
+    words.write_text(
+        json.dumps(details | {"width": picture.width, "height": picture.height}), encoding="utf-8"
+    )
 
 
 def _without_margin(pixels: npt.NDArray[np.uint8], margin: int = 16) -> tuple[int, int, int, int]:
@@ -100,8 +103,12 @@ def _without_margin(pixels: npt.NDArray[np.uint8], margin: int = 16) -> tuple[in
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     if len(rows) == 0:
         return 0, 0, pixels.shape[1], pixels.shape[0]
-    return (max(int(columns[0]) - margin, 0), max(int(rows[0]) - margin, 0),
-            min(int(columns[-1]) + margin, pixels.shape[1]), min(int(rows[-1]) + margin, pixels.shape[0]))  # fmt: skip
+    left, upper = max(int(columns[0]) - margin, 0), max(int(rows[0]) - margin, 0)
+    right, lower = (
+        min(int(columns[-1]) + margin, pixels.shape[1]),
+        min(int(rows[-1]) + margin, pixels.shape[0]),
+    )
+    return left, upper, right, lower
 
 
 def _describe(stem: Path, caption: str, **details: Any) -> None:
@@ -131,7 +138,7 @@ def _skin(grid: Any) -> Any:
 
 
 def draw_mesh(grid: Any, colours: dict[int, str], file: Path) -> None:
-    """The corner towards the eye with the edges of its tetrahedra, whole ones behind a stair cut out of it."""
+    """The corner towards the eye with the edges of its tetrahedra, a stair cut out of it."""
     low, high = np.array(grid.bounds[::2]), np.array(grid.bounds[1::2])
     cells = grid.cells_dict[10]
     centres = np.asarray(grid.points)[cells].mean(axis=1)
@@ -151,7 +158,7 @@ def draw_mesh(grid: Any, colours: dict[int, str], file: Path) -> None:
 def _draw_results(results: Path, grid: Any, into: Path) -> None:
     import pyvista
 
-    reader = pyvista.get_reader(str(results))
+    reader: Any = pyvista.PVDReader(str(results))
     reader.set_active_time_value(reader.time_values[-1])
     blocks = reader.read()
     shown = blocks.combine() if isinstance(blocks, pyvista.MultiBlock) else blocks
@@ -172,7 +179,8 @@ def draw_field(shown: Any, name: str, grid: Any, file: Path) -> None:
     ramp = [_hex(colormaps[_RAMP](t)) for t in np.linspace(0, 1, 12)]
     quantity, _, unit = name.partition(" [")
     unit = unit.rstrip("]")
-    _describe(file.with_suffix(""), f"{quantity[:1].upper()}{quantity[1:]} on the conducting phase, one corner cut away.",
+    caption = f"{quantity[:1].upper()}{quantity[1:]} on the conducting phase, one corner cut away."
+    _describe(file.with_suffix(""), caption,
               ramp=ramp, low=f"{low:.3g} {unit}".strip(), high=f"{high:.3g} {unit}".strip())  # fmt: skip
     plotter = _plotter(grid.bounds)
     opened = shown.clip_box(_cut_box(grid.bounds), invert=True)

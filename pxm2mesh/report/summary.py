@@ -46,15 +46,24 @@ def _contacts(run: RunContents) -> Iterator[Card]:
 
 
 def _transport(run: RunContents) -> Iterator[Card]:
-    for name, title in (("effective_conductivity", "conductivity"), ("tortuosity_factor", "tortuosity factor")):
+    for name, title in (
+        ("effective_conductivity", "conductivity"),
+        ("tortuosity_factor", "tortuosity factor"),
+    ):
         rows = run.quantities.select(name)
-        solved = [q for q in rows if "finite element" in q.method.lower() or "fem" in q.method.lower()] or list(rows)
+        solved = [
+            q for q in rows if "finite element" in q.method.lower() or "fem" in q.method.lower()
+        ] or list(rows)
         for phase in dict.fromkeys(q.phase for q in solved):
             values = [q for q in solved if q.phase == phase]
             texts = ["∞" if math.isinf(q.value) else f"{q.value:.3g}" for q in values]
             along = ", ".join(q.direction for q in values if q.direction)
             unit = "" if values[0].unit in ("1", "") else f" {values[0].unit}"
-            yield Card(f"{title} of {phase or 'the sample'}", " · ".join(texts) + unit, f"along {along}" if along else "")
+            yield Card(
+                f"{title} of {phase or 'the sample'}",
+                " · ".join(texts) + unit,
+                f"along {along}" if along else "",
+            )
 
 
 def _mesh(run: RunContents) -> Iterator[Card]:
@@ -65,9 +74,14 @@ def _mesh(run: RunContents) -> Iterator[Card]:
         low = quality.get("p05_dihedral")
         note = f"5 % are below {low:.1f}°" if low is not None else ""
         yield Card("worst angle", f"{quality['min_dihedral']:.1f}°", note)
-    errors = [abs(phase["relative_error"]) for phase in run.mesh_record.get("phases", ()) if "relative_error" in phase]
+    errors = [
+        abs(phase["relative_error"])
+        for phase in run.mesh_record.get("phases", ())
+        if "relative_error" in phase
+    ]
     if errors:
-        yield Card("volume error", f"{100 * max(errors):.2g} %", "of the worst phase, voxels to mesh")
+        told = f"{100 * max(errors):.2g}" if max(errors) >= 1e-5 else "< 0.001"
+        yield Card("volume error", f"{told} %", "of the worst phase, voxels to mesh")
 
 
 def worries(run: RunContents) -> list[str]:
@@ -88,7 +102,7 @@ def _mesh_worries(run: RunContents) -> Iterator[str]:
     for phase in run.mesh_record.get("phases", ()):
         error = phase.get("relative_error", 0.0)
         if abs(error) > VOLUME_DRIFT:
-            yield f"The mesh holds {100 * error:+.2f} % of the voxel volume of {phase['name']} too much or too little."
+            yield f"{phase['name']} has {100 * error:+.2f} % more volume in the mesh than in the voxels."
     angle = run.quality.get("min_dihedral")
     if angle is not None and angle < WORST_ANGLE:
         yield f"The worst tetrahedron has a dihedral angle of {angle:.1f}°."
