@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,15 +37,25 @@ def parse_spacing(spacing: SpacingLike, *, where: str = "spacing") -> npt.NDArra
     if isinstance(spacing, str):
         parts = [p.strip() for p in spacing.split(",")]
         unit = parts[-1].lstrip("+-.0123456789eE ")
-        values = [parse_quantity(p if any(c.isalpha() for c in p.lstrip("+-.0123456789eE")) else f"{p} {unit}",
-                                 "length", where=where) for p in parts]  # fmt: skip
+        values = [
+            parse_quantity(
+                p if any(c.isalpha() for c in p.lstrip("+-.0123456789eE")) else f"{p} {unit}",
+                "length",
+                where=where,
+            )
+            for p in parts
+        ]
     else:
-        values = [parse_quantity(s, "length", where=where) if isinstance(s, str) else float(s) for s in spacing]
+        values = [
+            parse_quantity(s, "length", where=where) if isinstance(s, str) else float(s) for s in spacing
+        ]
     if len(values) == 1:
         values = values * 3
     array = np.array(values, dtype=np.float64)
     if array.shape != (3,) or not np.all(np.isfinite(array)) or np.any(array <= 0):
-        raise UsageError(f"{where}: {spacing!r} is not one or three positive lengths;", hint='write "0.4 um".')
+        raise UsageError(
+            f"{where}: {spacing!r} is not one or three positive lengths;", hint='write "0.4 um".'
+        )
     array.flags.writeable = False
     return array
 
@@ -70,7 +80,9 @@ def parse_crop(text: str) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         pairs = [tuple(int(end) for end in part.split(":")) for part in text.split(",")]
         (x0, x1), (y0, y1), (z0, z1) = pairs
     except ValueError:
-        raise UsageError(f"crop {text!r} is not three ranges;", hint='write "0:100, 0:100, 20:120".') from None
+        raise UsageError(
+            f"crop {text!r} is not three ranges;", hint='write "0:100, 0:100, 20:120".'
+        ) from None
     return (x0, y0, z0), (x1, y1, z1)
 
 
@@ -93,7 +105,7 @@ def _check_3d(array: npt.NDArray[Any], what: str) -> None:
         raise DataError(f"{what} must be a 3-D array (x, y, z) with no empty axis, got shape {array.shape}.")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class GreyVolume:
     """A scan: one grey value per voxel.
 
@@ -105,16 +117,20 @@ class GreyVolume:
 
     values: npt.NDArray[Any]
     spacing: npt.NDArray[np.float64]
-    origin: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    origin: npt.NDArray[np.float64]
 
-    def __post_init__(self) -> None:
-        values = np.asarray(self.values)
-        _check_3d(values, "grey values")
-        if values.dtype.kind not in "uif":
-            raise DataError(f"grey values have type {values.dtype};", hint="convert them to integers or floats.")
-        object.__setattr__(self, "values", _read_only(values))
-        object.__setattr__(self, "spacing", parse_spacing(self.spacing))
-        object.__setattr__(self, "origin", _vector(self.origin, "origin"))
+    def __init__(
+        self, values: npt.ArrayLike, spacing: SpacingLike, origin: npt.ArrayLike = (0, 0, 0)
+    ) -> None:
+        array = np.asarray(values)
+        _check_3d(array, "grey values")
+        if array.dtype.kind not in "uif":
+            raise DataError(
+                f"grey values have type {array.dtype};", hint="convert them to integers or floats."
+            )
+        object.__setattr__(self, "values", _read_only(array))
+        object.__setattr__(self, "spacing", parse_spacing(spacing))
+        object.__setattr__(self, "origin", _vector(origin, "origin"))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -123,7 +139,7 @@ class GreyVolume:
         return nx, ny, nz
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class LabelVolume:
     """A segmented sample: one phase per voxel.
 
@@ -142,30 +158,40 @@ class LabelVolume:
     labels: npt.NDArray[np.unsignedinteger[Any]]
     phases: PhaseTable
     spacing: npt.NDArray[np.float64]
-    origin: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
-    particles: npt.NDArray[np.int32] | None = None
+    origin: npt.NDArray[np.float64]
+    particles: npt.NDArray[np.int32] | None
 
-    def __post_init__(self) -> None:
-        phases = self.phases if isinstance(self.phases, PhaseTable) else PhaseTable(self.phases)
-        labels = as_labels(np.asarray(self.labels))
-        known = set(phases.labels)
-        strange = [label for label in _count(labels) if label not in known]
+    def __init__(
+        self,
+        labels: npt.ArrayLike,
+        phases: PhaseTable | Mapping[str, int],
+        spacing: SpacingLike,
+        origin: npt.ArrayLike = (0, 0, 0),
+        particles: npt.ArrayLike | None = None,
+    ) -> None:
+        table = phases if isinstance(phases, PhaseTable) else PhaseTable(phases)
+        array = as_labels(np.asarray(labels))
+        known = set(table.labels)
+        strange = [label for label in _count(array) if label not in known]
         if strange:
-            where = tuple(int(i[0]) for i in np.nonzero(labels == strange[0]))
+            where = tuple(int(i[0]) for i in np.nonzero(array == strange[0]))
             raise DataError(
                 f"label {', '.join(map(str, strange[:8]))} has no phase (first at voxel {where}; the table has "
-                f"{', '.join(f'{p.name}={p.label}' for p in phases)});",
+                f"{', '.join(f'{p.name}={p.label}' for p in table)});",
                 hint=f'add it to the phases, for example "other={strange[0]}".',
             )
-        object.__setattr__(self, "phases", phases)
-        object.__setattr__(self, "labels", _read_only(labels))
-        object.__setattr__(self, "spacing", parse_spacing(self.spacing))
-        object.__setattr__(self, "origin", _vector(self.origin, "origin"))
-        if self.particles is not None:
-            ids = np.asarray(self.particles)
-            if ids.shape != labels.shape or ids.dtype.kind not in "ui":
-                raise DataError(f"particle ids have shape {ids.shape} and type {ids.dtype}, labels {labels.shape}.")
-            object.__setattr__(self, "particles", _read_only(ids.astype(np.int32, copy=False)))
+        object.__setattr__(self, "phases", table)
+        object.__setattr__(self, "labels", _read_only(array))
+        object.__setattr__(self, "spacing", parse_spacing(spacing))
+        object.__setattr__(self, "origin", _vector(origin, "origin"))
+        ids = None if particles is None else np.asarray(particles)
+        if ids is not None:
+            if ids.shape != array.shape or ids.dtype.kind not in "ui":
+                raise DataError(
+                    f"particle ids have shape {ids.shape} and type {ids.dtype}, labels {array.shape}."
+                )
+            ids = _read_only(ids.astype(np.int32, copy=False))
+        object.__setattr__(self, "particles", ids)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -197,15 +223,19 @@ class LabelVolume:
         """The named phase; `DataError` if it has no voxel."""
         phase = self.phases[name]
         if not np.any(self.labels == phase.label):
-            raise DataError(f"phase {name!r} (label {phase.label}) has no voxel in this volume;",
-                            hint="check the phase table against the labels, or leave the phase out.")  # fmt: skip
+            raise DataError(
+                f"phase {name!r} (label {phase.label}) has no voxel in this volume;",
+                hint="check the phase table against the labels, or leave the phase out.",
+            )
         return phase
 
     def crop(self, lower: Sequence[int], upper: Sequence[int]) -> LabelVolume:
         """The sub-volume of voxels ``lower`` (included) to ``upper`` (excluded), in its place in space."""
         low, high = np.asarray(lower), np.asarray(upper)
         if np.any(low < 0) or np.any(high > self.shape) or np.any(low >= high):
-            raise UsageError(f"crop {list(lower)} to {list(upper)} does not fit a volume of {self.shape} voxels.")
+            raise UsageError(
+                f"crop {list(lower)} to {list(upper)} does not fit a volume of {self.shape} voxels."
+            )
         window = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
         particles = None if self.particles is None else self.particles[window]
         return LabelVolume(
@@ -214,8 +244,11 @@ class LabelVolume:
 
     def digest(self) -> str:
         """SHA-256 of labels, particles, phases, spacing and origin."""
-        state = hashlib.sha256(repr((self.shape, str(self.labels.dtype), self.phases,
-                                     self.spacing.tolist(), self.origin.tolist())).encode())  # fmt: skip
+        state = hashlib.sha256(
+            repr(
+                (self.shape, str(self.labels.dtype), self.phases, self.spacing.tolist(), self.origin.tolist())
+            ).encode()
+        )
         state.update(np.ascontiguousarray(self.labels).data)
         if self.particles is not None:
             state.update(np.ascontiguousarray(self.particles).data)
