@@ -25,7 +25,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(name: str) -> N
 
 def test_a_ball_has_its_volume() -> None:
     counts = phantom("ball", size=64, radius=0.3).voxel_counts()
-    assert counts["NMC"] == pytest.approx(4 / 3 * np.pi * (0.3 * 64) ** 3, rel=2e-3)
+    assert counts["NMC"] == pytest.approx(4 / 3 * np.pi * (0.3 * 64) ** 3, rel=1e-2)
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
@@ -96,7 +96,7 @@ def test_a_cathode_is_made_as_asked_for() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"state": "presed"}, {"porosity": 1.5}, {"porosity": 0.7}, {"spacing": "1, 1, 2 um"}, {"size": 4}],
+    [{"state": "presed"}, {"porosity": 1.5}, {"binder": 0.6}, {"spacing": "1, 1, 2 um"}, {"size": 4}],
 )
 def test_a_cathode_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="cathode"):
