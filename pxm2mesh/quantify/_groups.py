@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,8 @@ from pxm2mesh.quantify._sample import Sample
 from pxm2mesh.quantify.areas import AreaMethod
 from pxm2mesh.quantify.connectivity import AXES
 from pxm2mesh.quantities import Quantity
+
+logger = logging.getLogger(__name__)
 
 Rows = Iterable[Quantity]
 Directions = tuple[str, ...]
@@ -121,6 +124,15 @@ def transport(sample: Sample, directions: Directions) -> Rows:
             yield where("effective_conductivity", found.effective_conductivity, method=method)
 
 
+def _is_network(sample: Sample, name: str) -> bool:
+    """Whether most of a phase is one piece that reaches through the sample."""
+    pieces = sample.components
+    own = np.flatnonzero(pieces.phase == sample.volume.phases.names.index(name))
+    largest = own[np.argmax(pieces.voxels[own])]
+    through = any(pieces.percolating(axis)[largest] for axis in range(3))
+    return bool(through and pieces.voxels[largest] > 0.5 * sample.counts[name])
+
+
 def particles(sample: Sample, directions: Directions) -> Rows:
     """Sizes and shapes of the particles of every active phase, and how they are supplied."""
     from pxm2mesh.quantify.particles import connected_surface, measure_particles
@@ -128,6 +140,9 @@ def particles(sample: Sample, directions: Directions) -> Rows:
     roles = {p.name: p.role for p in sample.volume.phases}
     for name in sample.present:
         if roles[name] != "active":
+            continue
+        if sample.volume.particles is None and _is_network(sample, name):
+            logger.warning("%s is one network, not particles: separate them first to get their sizes", name)
             continue
         table = measure_particles(sample.volume, name)
         told = "particle ids" if sample.volume.particles is not None else "6-connected pieces"
@@ -220,6 +235,50 @@ def correlation(sample: Sample, directions: Directions) -> Rows:
             yield Quantity("correlation_length", value, "um", method, phase=name, direction=direction)
 
 
+def layers(sample: Sample, directions: Directions) -> Rows:
+    """Layers of a cell: thickness, gaps at the collector, cracks of the anode, overhang over the cathode."""
+    from pxm2mesh.quantify.cracks import crack_network
+    from pxm2mesh.quantify.electrode import delamination, layer_thickness, overhang
+
+    volume = sample.volume
+    roles = {name: volume.phases[name].role for name in sample.present}
+    stacked = [n for n, r in roles.items() if r in ("collector", "anode", "separator")]
+    if not stacked:
+        return
+    cathodes = [n for n in sample.present if n.lower() == "cathode"]
+    for name in (*stacked, *cathodes):
+        found = layer_thickness(volume, name)
+        yield Quantity("thickness", found.mean, "um", "columns along z, mean", phase=name)
+        yield Quantity(
+            "thickness_spread", found.spread, "um", "columns along z, standard deviation", phase=name
+        )
+    collectors = [n for n in stacked if roles[n] == "collector"]
+    anodes = [n for n in stacked if roles[n] == "anode"]
+    has_void = "void" in roles.values()
+    for collector in collectors:
+        for anode in anodes if has_void else ():
+            gap = delamination(volume, collector, anode)
+            pair = f"{collector} | {anode}"
+            yield Quantity("gap_area_fraction", gap.area_fraction, "1", "columns along z", interface=pair)
+            yield Quantity("gap_opening", gap.mean_opening, "um", "mean over open columns", interface=pair)
+    square = bool(np.isclose(volume.spacing[0], volume.spacing[1]))
+    for anode in anodes if has_void and square else ():
+        cracks = crack_network(volume, anode)
+        yield Quantity("crack_area_fraction", cracks.area_fraction, "1", "open columns along z", phase=anode)
+        if cracks.area_fraction > 0:
+            yield Quantity("crack_width", cracks.width, "um", "median over middle lines", phase=anode)
+            yield Quantity("crack_spacing", cracks.spacing, "um", "middle to middle on rows", phase=anode)
+            size = cracks.polygon_diameter
+            if np.isfinite(size):
+                yield Quantity("polygon_diameter", size, "um", "equivalent circle, mean", phase=anode)
+    for anode in anodes:
+        for cathode in cathodes:
+            for side, reach in overhang(volume, anode, cathode).items():
+                method = f"at {side}, mean over rows"
+                pair = f"{anode} | {cathode}"
+                yield Quantity("overhang", reach.mean, "um", method, interface=pair, direction=side)
+
+
 GROUPS: dict[str, Group] = {
     "fractions": Group(("volume_fraction", "porosity"), fractions),
     "areas": Group(("interface_area", "contact_fraction", "specific_surface_area"), areas),
@@ -247,6 +306,20 @@ GROUPS: dict[str, Group] = {
     ),
     "chords": Group(("mean_chord",), chords),
     "lines": Group(("triple_line_length", "triple_line_density"), lines),
+    "layers": Group(
+        (
+            "thickness",
+            "thickness_spread",
+            "gap_area_fraction",
+            "gap_opening",
+            "crack_area_fraction",
+            "crack_width",
+            "crack_spacing",
+            "polygon_diameter",
+            "overhang",
+        ),
+        layers,
+    ),
     "paths": Group(("geodesic_tortuosity", "constrictivity"), paths, default=False),
     "correlation": Group(("correlation_length",), correlation, default=False),
 }

@@ -31,6 +31,8 @@ _PIECES = 8
 """Parts that a large level is worked on in; the same for any number of threads, and so is the result."""
 _SMALL = 150_000
 """Cells below which a level is not shared between threads."""
+_presmooth: Any = smoother.presmooth  # mypy cannot count the arguments of kernels called with *
+_postsmooth: Any = smoother.postsmooth
 _NO_COUNT = np.zeros((1, 1, 1), np.uint8)
 _NO_FACES = np.zeros((1, 1, 1), F)
 
@@ -98,7 +100,7 @@ class Level:
         copies = [(self.blank, self.blank)] * len(self.chunks) if fresh else self._copies(3)
         run_all(
             partial(
-                smoother.presmooth, first, last, self.operator.kind, fresh, *_SWEEPS, self.x, self.b,
+                _presmooth, first, last, self.operator.kind, fresh, *_SWEEPS, self.x, self.b,
                 *self.operator.arrays, low, high, coarse, *self.wrap,
             )
             for (first, last), (low, high) in zip(self.chunks, copies, strict=True)
@@ -108,7 +110,7 @@ class Level:
         """Add the correction ``coarse`` and sweep twice in reverse order; returns b·x."""
         run_all(
             partial(
-                smoother.postsmooth, first, last, self.operator.kind, *_SWEEPS[::-1], self.x, self.b,
+                _postsmooth, first, last, self.operator.kind, *_SWEEPS[::-1], self.x, self.b,
                 *self.operator.arrays, low, high, coarse, *self.wrap, self.part,
             )
             for (first, last), (low, high) in zip(self.chunks, self._copies(2), strict=True)
