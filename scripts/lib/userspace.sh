@@ -30,7 +30,7 @@ can_userspace() {
     return 1
   fi
   if ! has_userspace_tools; then
-    how='sudo apt-get install mmdebstrap bubblewrap uidmap'
+    how='sudo apt-get install mmdebstrap bubblewrap uidmap debian-archive-keyring'
     if ! command -v apt-get >/dev/null; then why='there is no apt to install mmdebstrap and bubblewrap with' how=''; return 1; fi
     if [ "$(id -u)" != 0 ]; then why='mmdebstrap, bubblewrap or uidmap is missing, and only root may install them'; return 1; fi
   elif ! may_enter; then
@@ -64,7 +64,8 @@ prepare_userspace() {
 
 install_tools() {
   apt-get update
-  DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends mmdebstrap bubblewrap
+  DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends mmdebstrap bubblewrap \
+    debian-archive-keyring
 }
 
 # Whole or not at all, and one command from the first package to the final name: if the script that waits for it is killed,
