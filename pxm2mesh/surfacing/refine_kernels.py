@@ -14,10 +14,24 @@ Array = npt.NDArray[Any]
 
 
 @njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
-def refine_labels(values: Array, fx: int, fy: int, fz: int) -> Array:
-    """(nx·fx, ny·fy, nz·fz) the field with the largest value at the centre of each fine voxel."""
+def refine_labels(values: Array, offset: Array, fx: int, fy: int, fz: int, band: float) -> tuple[Array, Array]:
+    """The field with the largest value at the centre of each fine voxel.
+
+    Args:
+        values: (g, nx, ny, nz) fields.
+        offset: (g,) added to them.
+        fx: Fine voxels per voxel along x.
+        fy: Likewise along y.
+        fz: Likewise along z.
+        band: Largest lead over the second best that counts as close.
+
+    Returns:
+        ``(best, close)``: (nx·fx, ny·fy, nz·fz) fields, and per plane (nx·fx, g) how many voxels each field wins or
+        loses closely.
+    """
     groups, n0, n1, n2 = values.shape
     out = np.zeros((n0 * fx, n1 * fy, n2 * fz), np.int32)
+    close = np.zeros((n0 * fx, groups), np.int64)
     for i in prange(n0 * fx):
         grad = np.empty(3)
         for j in range(n1 * fy):
@@ -25,15 +39,25 @@ def refine_labels(values: Array, fx: int, fy: int, fz: int) -> Array:
                 x = (i + 0.5) / fx
                 y = (j + 0.5) / fy
                 z = (k + 0.5) / fz
-                best = 0
-                top = sample(values[0], x, y, z, grad)
-                for g in range(1, groups):
-                    value = sample(values[g], x, y, z, grad)
+                best = -1
+                second = -1
+                top = -1e30
+                next_top = -1e30
+                for g in range(groups):
+                    value = sample(values[g], x, y, z, grad) + offset[g]
                     if value > top:
+                        next_top = top
+                        second = best
                         top = value
                         best = g
+                    elif value > next_top:
+                        next_top = value
+                        second = g
                 out[i, j, k] = best
-    return out
+                if second >= 0 and top - next_top < band:
+                    close[i, best] += 1
+                    close[i, second] += 1
+    return out, close
 
 
 @njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
