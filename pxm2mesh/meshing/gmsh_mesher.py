@@ -82,6 +82,7 @@ def fill_regions(
     sides: npt.NDArray[np.int32],
     *,
     scale: float,
+    separate: bool = False,
     size: SizeField | None = None,
     optimize_threshold: float = 0.0,
     seed: int = 1,
@@ -94,6 +95,8 @@ def fill_regions(
         triangles: (m, 3) into ``points``; normals from ``sides[:, 0]`` to ``sides[:, 1]``.
         sides: (m, 2) regions; 0 is outside.
         scale: µm, the typical edge length; gmsh works in units of it, away from its absolute tolerances.
+        separate: Give every connected piece of a region's skin a surface of its own. Closed shells by
+            themselves need it: a shell and a cavity in it would otherwise have the same boundary.
         size: Wanted edge lengths inside; without one they follow the surface's.
         optimize_threshold: Quality (0 to 1) under which HXT improves cells; 0 switches its optimiser off.
         seed: Of gmsh's random numbers.
@@ -114,6 +117,7 @@ def fill_regions(
         "points": (points[corners] - shift) / scale,
         "triangles": local.reshape(-1, 3).astype(np.int64),
         "sides": sides.astype(np.int64),
+        "piece": _pieces(local.reshape(-1, 3), len(corners)) if separate else np.zeros(len(sides), np.int64),
     }
     if size is not None:
         request |= {
@@ -134,6 +138,16 @@ def fill_regions(
         version=str(answer["version"]),
     )
     return _oriented_and_complete(result, points, triangles, sides)
+
+
+def _pieces(triangles: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
+    """(m,) number of the connected piece that each triangle belongs to."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    a, b = triangles[:, [0, 1]].ravel(), triangles[:, [1, 2]].ravel()
+    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1][triangles[:, 0]], np.int64)
 
 
 def _renumber(
@@ -344,7 +358,8 @@ def _add_surfaces(model: Any, request: dict[str, npt.NDArray[Any]]) -> list[int]
     triangles = np.where(turned[:, None], triangles[:, [0, 2, 1]], triangles)
     low, high = sides.min(axis=1), sides.max(axis=1)
     base = int(sides.max()) + 1
-    keys, index = np.unique(low * base + high, return_inverse=True)
+    pieces = request["piece"]
+    keys, index = np.unique((pieces * base + low) * base + high, return_inverse=True)
     order = np.argsort(index, kind="stable")
     bounds = np.searchsorted(index[order], np.arange(len(keys) + 1))
     for entity in range(1, len(keys) + 1):
@@ -355,7 +370,7 @@ def _add_surfaces(model: Any, request: dict[str, npt.NDArray[Any]]) -> list[int]
     for entity, key in enumerate(keys.tolist(), start=1):
         mine = order[bounds[entity - 1] : bounds[entity]]
         model.mesh.addElementsByType(entity, 2, [], (triangles[mine] + 1).ravel())
-        for region in divmod(key, base):
+        for region in divmod(key % (base * base), base):
             if region > 0:
                 surfaces.setdefault(region, []).append(entity)
     model.mesh.reclassifyNodes()

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from pxm2mesh.errors import MeshingError, UsageError
 from pxm2mesh.meshing import checks
 from pxm2mesh.meshing.assembly import Draft, draft, finish
+from pxm2mesh.meshing.cost import predict_cost, reach_target, refuse_excess
 from pxm2mesh.meshing.gmsh_mesher import SurfaceRejectedError, fill_regions
 from pxm2mesh.meshing.improve import ImproveOptions, improve
 from pxm2mesh.meshing.lattice import lattice_cells
@@ -32,6 +33,7 @@ from pxm2mesh.progress import SILENT, Progress, Task
 from pxm2mesh.surface import InterfaceSurface
 from pxm2mesh.surfacing import SmoothOptions, extract_surface, smooth
 from pxm2mesh.tetmesh import TetMesh
+from pxm2mesh.units import parse_quantity
 from pxm2mesh.volume import LabelVolume
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,14 @@ def mesh_volume(
     """
     _check_names(volume, options)
     started = time.perf_counter()
+    volume, options = _with_layers(volume, options)
+    if options.target_cells is not None:
+        options = reach_target(volume, options)
+    cost = predict_cost(volume, options)
+    log.info("about %s cells, %.0f s, %.2g GB", f"{cost.cells:,}", cost.seconds, cost.memory_gb)
+    refuse_excess(volume, options, cost)
+    if options.method == "marching-cubes":
+        return _stamped(_from_shells(volume, options, progress), started)
     sizes = options.voxels(volume)
     with progress.task("Meshing", 5) as task:
         task.advance(0, "extracting interfaces")
@@ -136,6 +146,55 @@ def _stamped(mesh: TetMesh, started: float) -> TetMesh:
     return replace(mesh, record={**mesh.record, "quality": summarize(mesh), **tail})
 
 
+def _from_shells(volume: LabelVolume, options: MeshOptions, progress: Progress) -> TetMesh:
+    """The phases of ``only``, every particle inside its own marching-cubes surface.
+
+    If gmsh rejects the remeshed shells (remeshing can make them intersect themselves) it gets them as marching
+    cubes made them, and last the conforming net of the same phases.
+    """
+    from pxm2mesh.surfacing import ShellOptions, marching_cubes_surfaces, surface_of_shells
+
+    tried: list[dict[str, Any]] = []
+    length = float(np.prod(np.array(options.voxels(volume)) * volume.spacing) ** (1 / 3))
+    with progress.task("Meshing", 4) as task:
+        for name, edge in (("remeshed", f"{length:.9g} um"), ("as they are", None)):
+            task.advance(0, f"marching cubes, {name}")
+            shells = marching_cubes_surfaces(
+                volume, only=options.only, by="particle", options=ShellOptions(edge=edge, smallest=27)
+            )
+            rung = f"gmsh, marching cubes {name}"
+            try:
+                surface = _at_volume(surface_of_shells(shells, volume))
+                return _one_rung(surface, rung, options, task, tried)
+            except (SurfaceRejectedError, checks.GateError) as error:
+                log.warning("marching cubes, %s: %s Trying the next rung.", name, error)
+                tried.append({"rung": rung, "failed": str(error)})
+    others = tuple(p.name for p in volume.phases if p.name not in options.only)
+    mesh = mesh_volume(volume, replace(options, method="nets", only=(), exclude=others), progress=progress)
+    route = {**mesh.record["route"], "rungs": [*tried, *mesh.record["route"]["rungs"]]}
+    return replace(mesh, record={**mesh.record, "route": route})
+
+
+def _at_volume(surface: InterfaceSurface) -> InterfaceSurface:
+    """Every shell moved along its normals until it holds the volume of its voxels."""
+    points = surface.points.copy()
+    count = len(surface.region_phase)
+    triangles, region = surface.triangles, surface.sides[:, 0]
+    corner, owner = triangles.ravel(), np.repeat(region, 3)
+    for _ in range(4):
+        p = points[triangles]
+        vector = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]) / 2
+        volume = np.bincount(region, np.einsum("ij,ij->i", p[:, 0] - surface.lower, vector) / 3, count)
+        area = np.bincount(region, np.linalg.norm(vector, axis=1), count)
+        inwards = np.clip((volume - surface.region_volume) / np.maximum(area, 1e-300), -0.1 * _cell_size(surface), None)
+        normal = np.stack([np.bincount(corner, np.repeat(vector[:, k], 3), len(points)) for k in range(3)], axis=1)
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+        step = np.zeros(len(points))
+        step[corner] = inwards[owner]
+        points -= normal * step[:, None]
+    return replace(surface, points=np.clip(points, surface.lower, surface.upper))
+
+
 def _check_names(volume: LabelVolume, options: MeshOptions) -> None:
     for name in (*options.exclude, *options.only):
         volume.phases[name]
@@ -191,7 +250,7 @@ def _one_rung(
     record = _record(made, surface, options, [*tried, route], cell_size)
     exclude = np.isin(surface.region_phase, [surface.phases[n].label for n in options.exclude])
     mesh = finish(made, surface, exclude=exclude, record=record)
-    return _with_splits(mesh, options.split)
+    return _with_zones(mesh, surface, options)
 
 
 def _filled(
@@ -200,7 +259,7 @@ def _filled(
     size = None if surface.lattice is None else size_field(surface.lattice, options.sizing, cell_size)
     filling = fill_regions(
         surface.points, surface.triangles, surface.sides,
-        scale=cell_size, size=size, seed=options.seed, timeout=options.timeout,
+        scale=cell_size, separate=surface.lattice is None, size=size, seed=options.seed, timeout=options.timeout,
     )  # fmt: skip
     facts = {"version": filling.version, "seconds": round(filling.seconds, 3), "peak_rss_mb": round(filling.peak_rss_mb)}
     return draft(filling.points, filling.cells, filling.cell_region, surface.triangles, surface.sides), facts
@@ -213,12 +272,36 @@ def _cell_size(surface: InterfaceSurface) -> float:
     return float(np.prod(surface.lattice.cell_size * surface.lattice.volume.spacing) ** (1 / 3))
 
 
-def _with_splits(mesh: TetMesh, split: tuple[str, ...]) -> TetMesh:
-    if not split:
-        return mesh
-    from pxm2mesh.meshing.transition import split_interfaces
+def _with_layers(volume: LabelVolume, options: MeshOptions) -> tuple[LabelVolume, MeshOptions]:
+    """Layers in the voxels, and a cell size that resolves the thinnest of them by two cells."""
+    layers = [zone for zone in options.zones if zone.kind == "layer"]
+    if not layers:
+        return volume, options
+    from pxm2mesh.meshing.transition import add_layers
 
-    return split_interfaces(mesh, split)
+    size = options.cell_size
+    wanted = float(size) * float(volume.spacing.min()) if not isinstance(size, str) else parse_quantity(size, "length")
+    volume = add_layers(volume, layers)
+    length = min(wanted, max(min(zone.length for zone in layers) / 2, float(volume.spacing.min())))
+    if length < wanted:
+        log.info("cell size %.4g µm instead of %.4g for the layer", length, wanted)
+    return volume, replace(options, cell_size=f"{length:.9g} um", target_cells=None)
+
+
+def _with_zones(mesh: TetMesh, surface: InterfaceSurface, options: MeshOptions) -> TetMesh:
+    """Graded zones, then splits."""
+    graded = [zone for zone in options.zones if zone.kind == "graded"]
+    if graded:
+        from pxm2mesh.meshing.transition import add_graded
+
+        spacing = None if surface.lattice is None else surface.lattice.volume.spacing
+        for zone in graded:
+            mesh = add_graded(mesh, zone, spacing=spacing)
+    if options.split:
+        from pxm2mesh.meshing.splitting import split_interfaces
+
+        mesh = split_interfaces(mesh, options.split)
+    return mesh
 
 
 def _record(
