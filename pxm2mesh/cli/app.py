@@ -41,6 +41,10 @@ Verbose = Annotated[
 ]
 
 
+class _InterruptedError(Pxm2meshError):
+    exit_code = 130
+
+
 def _with_shared_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     """``verb`` with ``--json``, ``-q`` and ``-v``, which become the session in its context."""
     shared = {"as_json": (Json, False), "quiet": (Quiet, False), "verbose": (Verbose, 0)}
@@ -49,7 +53,12 @@ def _with_shared_options(verb: Callable[..., Any]) -> Callable[..., Any]:
         session = Session(as_json=as_json, verbosity=-1 if quiet else verbose)
         session.configure_logging()
         arguments["context"].obj = session
-        return verb(**arguments)
+        try:
+            return verb(**arguments)
+        except KeyboardInterrupt:  # typer would end without a word
+            raise _InterruptedError(
+                "interrupted;", hint="the same command goes on where it stopped."
+            ) from None
 
     hints = get_type_hints(verb, include_extras=True)
     own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(verb).parameters.values()]
@@ -120,7 +129,7 @@ def run(arguments: Sequence[str]) -> int:
     except usage_error as error:
         return fail(str(getattr(error, "message", "") or error), _usage_hint(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        return fail("interrupted;", "the same command goes on where it stopped.", 130)
+        return fail("interrupted.", "", 130)
     except typer.Exit as error:
         return int(error.exit_code)
     except BrokenPipeError:  # the reader of a pipe has left

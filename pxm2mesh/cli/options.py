@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,28 @@ Ranks = Annotated[int | None, typer.Option("--np", min=1, help="MPI processes; d
 Restart = Annotated[
     bool, typer.Option("--restart", help="Forget earlier results of this run and do everything again.")
 ]
+
+
+def parse_options(pairs: list[str]) -> dict[str, Any]:
+    """``["state=pressed", "count=4"]`` as keywords: numbers and true/false as such, the rest as text.
+
+    Raises:
+        UsageError: No equals sign.
+    """
+    import tomllib
+
+    from pxm2mesh.errors import UsageError
+
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"option {pair!r} has no value;", hint="write key=value.")
+        try:
+            options[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key.strip()] = value
+    return options
 
 
 def read_labels(labels: str, spacing: str | None, phases: str, crop: str | None) -> LabelVolume:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pxm2mesh.cli.options import Output
+from pxm2mesh.cli.options import Output, parse_options
 
 EXAMPLE = "pxm2mesh phantom cathode -o labels.tif --size 64 --option state=pressed"
 
@@ -25,7 +25,6 @@ def phantom(
 ) -> None:
     """Make a synthetic sample with known answers."""
     from pxm2mesh.io.images import write_volume
-    from pxm2mesh.phantoms import parse_options
     from pxm2mesh.phantoms import phantom as make
 
     volume = make(name, size=size, seed=seed, **parse_options(option or []))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import os
 import resource
 import shutil
 import time
@@ -23,8 +24,15 @@ from pxm2mesh.study import Study, digest_of, with_phases, write_study
 
 logger = logging.getLogger("pxm2mesh.pipeline")
 
+
+def _source_options(study: Study) -> list[object]:
+    """The section without the place of its file, whose content is looked at instead."""
+    file, _, inner = (study.volume.file or "").partition("::")
+    return [study.volume.model_copy(update={"file": None}), Path(file).suffix, inner]
+
+
 STAGES: Sequence[Stage] = (
-    Stage("volume", (), ("io", "phantoms", "segment"), lambda s: s.volume, stages.read),
+    Stage("volume", (), ("io", "phantoms", "segment"), _source_options, stages.read),
     Stage("clean", ("volume",), ("segment",), lambda s: s.clean, stages.clean),
     Stage("quantify", ("clean",), ("quantify",), lambda s: s.quantify, stages.measure),
     Stage("surface", ("clean",), ("surfacing", "io"), lambda s: [s.surface, s.mesh.cell_size], shapes.surface,
@@ -71,7 +79,7 @@ class Run:
         kept = ", ".join(s.name for s in self.stages if not s.done)
         named = [n for n in ("report.html", "results.pvd", QUANTITIES) if (self.folder / n).exists()]
         lines = [f"done: {done}" if done else "", f"up to date: {kept}" if kept else "",
-                 "results: " + ", ".join(str(self.folder / n) for n in named)]  # fmt: skip
+                 "results: " + ", ".join(os.path.relpath(self.folder / n) for n in named)]  # fmt: skip
         return "\n".join(line for line in lines if line)
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pxm2mesh.errors import DataError
 from pxm2mesh.pipeline import solver
 from pxm2mesh.progress import Progress
@@ -162,15 +160,15 @@ def clean(work: Work, progress: Progress) -> Outcome:
     if work.labels is None:
         read(work, progress)
     assert work.labels is not None
-    before, section = work.labels, work.study.clean
-    if section is not None and section.min_region is not None:
-        from pxm2mesh.segment import clean as remove_specks
+    section, done = work.study.clean, {"changed_voxels": 0}
+    if section is not None:
+        from pxm2mesh.segment import RepairOptions, repair
 
-        work.labels = remove_specks(before, min_region=section.min_region)
-    changed = int(np.count_nonzero(before.labels != work.labels.labels))
+        work.labels, record = repair(work.labels, RepairOptions(**section.model_dump()))
+        done = record.as_dict()
     write_volume(work.labels, work.folder / LABELS)
-    line = f"{changed:,} of {before.labels.size:,} voxels changed" if section else "nothing asked for"
-    facts = volume_facts(work.labels) | {"changed_voxels": changed}
+    line = f"{done['changed_voxels']:,} voxels changed" if section else "nothing asked for"
+    facts = volume_facts(work.labels) | done
     identity = digest_of(work.labels.digest(), facts["phases"])
     return Outcome((work.folder / LABELS,), facts, identity, line)
 
@@ -200,4 +198,4 @@ def report(work: Work, progress: Progress) -> Outcome:
     from pxm2mesh.report import write_report
 
     page = write_report(work.folder, progress=progress)
-    return Outcome((page,), line=str(page))
+    return Outcome((page,), line=page.name)

@@ -31,8 +31,10 @@ class RunContents:
             self.record: dict[str, Any] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
             self.stages: dict[str, dict[str, Any]] = self.record["stages"]
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{folder} is not the folder of a run: no readable record.json;",
-                            hint="give the folder that pxm2mesh run has written.") from error  # fmt: skip
+            raise DataError(
+                f"{folder} is not the folder of a run: no readable record.json;",
+                hint="give the folder that pxm2mesh run has written.",
+            ) from error
 
     @cached_property
     def quantities(self) -> Quantities:

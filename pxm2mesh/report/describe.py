@@ -57,17 +57,26 @@ def _study(file: Path) -> dict[str, Any]:
     from pxm2mesh.study import read_study
 
     study = read_study(file)
-    return {"kind": "study", "study": str(study), "digest": study.digest()[:12],
-            "mesh": f"cell size {study.mesh.cell_size}, without {', '.join(study.mesh.exclude) or 'nothing'}",
-            "physics": ", ".join(p.model for p in study.physics) or "none", "folder": str(study.folder)}  # fmt: skip
+    return {
+        "kind": "study",
+        "study": str(study),
+        "digest": study.digest()[:12],
+        "mesh": f"cell size {study.mesh.cell_size}, without {', '.join(study.mesh.exclude) or 'nothing'}",
+        "physics": ", ".join(p.model for p in study.physics) or "none",
+        "folder": str(study.folder),
+    }
 
 
 def _mesh(file: Path) -> dict[str, Any]:
     from pxm2mesh.io.meshes import read_mesh
 
     mesh = read_mesh(file)
-    facts: dict[str, Any] = {"kind": "mesh", "points": len(mesh.points), "cells": len(mesh.cells),
-                             "regions": len(mesh.region_phase) - 1}  # fmt: skip
+    facts: dict[str, Any] = {
+        "kind": "mesh",
+        "points": len(mesh.points),
+        "cells": len(mesh.cells),
+        "regions": len(mesh.region_phase) - 1,
+    }
     facts |= {f"volume of {name} [um3]": round(volume, 6) for name, volume in mesh.phase_volumes().items()}
     facts |= {f"area of {pair} [um2]": round(area, 6) for pair, area in mesh.pair_areas().items()}
     return facts
@@ -78,9 +87,14 @@ def _surface(file: Path) -> dict[str, Any]:
 
     surface = pyvista.read(file)
     low, high = surface.bounds[::2], surface.bounds[1::2]
-    return {"kind": "surface", "points": surface.n_points, "triangles": surface.n_cells,
-            "from [um]": [round(v, 6) for v in low], "to [um]": [round(v, 6) for v in high],
-            "fields": ", ".join(surface.cell_data.keys())}  # fmt: skip
+    return {
+        "kind": "surface",
+        "points": surface.n_points,
+        "triangles": surface.n_cells,
+        "from [um]": [round(v, 6) for v in low],
+        "to [um]": [round(v, 6) for v in high],
+        "fields": ", ".join(surface.cell_data.keys()),
+    }
 
 
 def _quantities(file: Path) -> dict[str, Any]:
@@ -103,12 +117,15 @@ def _image(path: str) -> dict[str, Any]:
     from pxm2mesh.io.images import read_grey
 
     image = read_grey(path, spacing="1 um")
-    facts: dict[str, Any] = {"kind": "image", "voxels": " × ".join(map(str, image.shape)),
-                             "type": str(image.values.dtype)}  # fmt: skip
+    facts: dict[str, Any] = {
+        "kind": "image",
+        "voxels": " × ".join(map(str, image.shape)),
+        "type": str(image.values.dtype),
+    }
     values, counts = np.unique(image.values, return_counts=True)
     if len(values) <= 32:
         facts["values"] = ", ".join(
-            f"{v} ({100 * n / image.values.size:.1f} %)" for v, n in zip(values, counts)
+            f"{v} ({100 * n / image.values.size:.1f} %)" for v, n in zip(values, counts, strict=True)
         )
     else:
         facts["values"] = f"{values[0]} to {values[-1]}, {len(values)} different"

@@ -11,8 +11,24 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-_MESHER = ("numpy", "scipy", "numba", "gmsh", "vtk", "pyvista", "scikit-image", "tifffile", "h5py", "meshio",
-           "connected-components-3d", "edt", "trimesh", "pymeshlab", "pydantic", "pint")  # fmt: skip
+_MESHER = (
+    "numpy",
+    "scipy",
+    "numba",
+    "gmsh",
+    "vtk",
+    "pyvista",
+    "scikit-image",
+    "tifffile",
+    "h5py",
+    "meshio",
+    "connected-components-3d",
+    "edt",
+    "trimesh",
+    "pymeshlab",
+    "pydantic",
+    "pint",
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +54,15 @@ def examine() -> list[Finding]:
     """Look at Python, packages, DOLFINx, MPI, off-screen drawing, processors and memory."""
     findings = [Finding("Python", sys.version_info >= (3, 11), platform.python_version(), True)]
     missing = [name for name in _MESHER if not _version(name)]
-    findings.append(Finding("mesher's packages", not missing, f"{len(_MESHER) - len(missing)} of {len(_MESHER)}", True,
-                            f"pip install {' '.join(missing)}" if missing else ""))  # fmt: skip
+    findings.append(
+        Finding(
+            "mesher's packages",
+            not missing,
+            f"{len(_MESHER) - len(missing)} of {len(_MESHER)}",
+            True,
+            f"pip install {' '.join(missing)}" if missing else "",
+        )
+    )
     findings += [_dolfinx(), _mpi(), _drawing(), _processors(), _memory()]
     return findings
 
@@ -64,8 +87,12 @@ def _dolfinx() -> Finding:
 
 def _mpi() -> Finding:
     launcher = shutil.which("mpirun") or shutil.which("mpiexec")
-    return Finding("MPI", launcher is not None, launcher or "no mpirun: one process only",
-                   remedy="" if launcher else "apt install openmpi-bin")  # fmt: skip
+    return Finding(
+        "MPI",
+        launcher is not None,
+        launcher or "no mpirun: one process only",
+        remedy="" if launcher else "apt install openmpi-bin",
+    )
 
 
 def _drawing() -> Finding:
@@ -79,8 +106,12 @@ def _drawing() -> Finding:
         works = done.returncode == 0
     except subprocess.TimeoutExpired:
         works = False
-    return Finding("off-screen pictures", works, "work" if works else "do not work: reports have slices only",
-                   remedy="" if works else "apt install libegl1 libosmesa6 libgl1")  # fmt: skip
+    return Finding(
+        "off-screen pictures",
+        works,
+        "work" if works else "do not work: reports have slices only",
+        remedy="" if works else "apt install libegl1 libosmesa6 libgl1",
+    )
 
 
 def _processors() -> Finding:
@@ -93,5 +124,9 @@ def _processors() -> Finding:
 
 def _memory() -> Finding:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return Finding("memory", total >= 4, f"{total:.0f} GiB, for meshes of up to {total / 0.75:.0f} million cells",
-                   remedy="" if total >= 4 else "crop volumes, or use a larger cell size")  # fmt: skip
+    return Finding(
+        "memory",
+        total >= 4,
+        f"{total:.0f} GiB, for meshes of up to {total / 0.75:.0f} million cells",
+        remedy="" if total >= 4 else "crop volumes, or use a larger cell size",
+    )

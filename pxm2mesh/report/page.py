@@ -168,15 +168,23 @@ def _histograms(run: RunContents) -> list[str]:
     worst = float(angle.min())
     return [
         histogram_svg(
-            angle, low=0, high=75, bins=50, label="smallest dihedral angle of each tetrahedron [°]",
+            angle,
+            low=0,
+            high=75,
+            bins=50,
+            label="smallest dihedral angle of each tetrahedron [°]",
             describe=f"Smallest dihedral angles of {len(angle)} tetrahedra, from {worst:.1f} degrees.",
             marks=[(worst, f"worst {worst:.1f}°")],
         ),
         histogram_svg(
-            ratio, low=0, high=1, bins=50, label="radius ratio 3 r / R (1 is a regular tetrahedron)",
+            ratio,
+            low=0,
+            high=1,
+            bins=50,
+            label="radius ratio 3 r / R (1 is a regular tetrahedron)",
             describe=f"Histogram of the radius ratio, from {float(ratio.min()):.2f}.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _rendered(run: RunContents) -> list[Picture]:

@@ -58,14 +58,17 @@ def _plotter(bounds: tuple[float, ...]) -> Any:
     """A scene with soft light, seen from above one corner."""
     import pyvista
 
-    plotter = pyvista.Plotter(off_screen=True, window_size=list(SIZE), lighting="none")
+    plotter: Any = pyvista.Plotter(off_screen=True, window_size=list(SIZE), lighting="none")
     plotter.set_background(_BACKGROUND)
-    plotter.enable_anti_aliasing("ssaa")  # type: ignore[arg-type]
+    plotter.enable_anti_aliasing("ssaa")
     low, high = np.array(bounds[::2]), np.array(bounds[1::2])
     centre, edge = (low + high) / 2, float((high - low).max())
     for direction, strength in (((0.6, 1.2, 2.6), 0.72), ((2.6, 0.3, 0.7), 0.6), ((0.2, 2.6, 0.5), 0.28)):
-        light = pyvista.Light(position=(centre + 8 * edge * np.array(direction)).tolist(),
-                              focal_point=centre.tolist(), intensity=strength)  # fmt: skip
+        light = pyvista.Light(
+            position=(centre + 8 * edge * np.array(direction)).tolist(),
+            focal_point=centre.tolist(),
+            intensity=strength,
+        )
         light.positional = False
         plotter.add_light(light)
     plotter.camera.position = (centre + edge * np.array((2.1, 2.6, 1.75))).tolist()
@@ -150,8 +153,15 @@ def draw_mesh(grid: Any, colours: dict[int, str], file: Path) -> None:
     for label, colour in colours.items():
         piece = block.threshold([label - 0.5, label + 0.5], scalars="phase")
         if piece.n_cells:
-            plotter.add_mesh(_skin(piece), color=colour, show_edges=True, edge_color="#1b2330", line_width=0.8,
-                             edge_opacity=0.6, **_MATT)  # fmt: skip
+            plotter.add_mesh(
+                _skin(piece),
+                color=colour,
+                show_edges=True,
+                edge_color="#1b2330",
+                line_width=0.8,
+                edge_opacity=0.6,
+                **_MATT,
+            )
     _shoot(plotter, file)
 
 
@@ -180,12 +190,24 @@ def draw_field(shown: Any, name: str, grid: Any, file: Path) -> None:
     quantity, _, unit = name.partition(" [")
     unit = unit.rstrip("]")
     caption = f"{quantity[:1].upper()}{quantity[1:]} on the conducting phase, one corner cut away."
-    _describe(file.with_suffix(""), caption,
-              ramp=ramp, low=f"{low:.3g} {unit}".strip(), high=f"{high:.3g} {unit}".strip())  # fmt: skip
+    _describe(
+        file.with_suffix(""),
+        caption,
+        ramp=ramp,
+        low=f"{low:.3g} {unit}".strip(),
+        high=f"{high:.3g} {unit}".strip(),
+    )
     plotter = _plotter(grid.bounds)
     opened = shown.clip_box(_cut_box(grid.bounds), invert=True)
-    plotter.add_mesh(_skin(opened), scalars=name, cmap=_RAMP, clim=(low, high), show_scalar_bar=False,
-                     interpolate_before_map=True, **_MATT)  # fmt: skip
+    plotter.add_mesh(
+        _skin(opened),
+        scalars=name,
+        cmap=_RAMP,
+        clim=(low, high),
+        show_scalar_bar=False,
+        interpolate_before_map=True,
+        **_MATT,
+    )
     _shoot(plotter, file)
 
 

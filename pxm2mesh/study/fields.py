@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -115,7 +116,7 @@ def _beside_the_study(path: str, info: ValidationInfo) -> str:
     file, colons, inner = path.partition("::")  # file.h5::/path/of/dataset
     if folder is None or Path(file).is_absolute():
         return path
-    return str(Path(folder) / file) + colons + inner
+    return os.path.normpath(Path(folder) / file) + colons + inner
 
 
 FilePath = Annotated[str, AfterValidator(_beside_the_study)]

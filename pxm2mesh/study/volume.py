@@ -102,9 +102,19 @@ class VolumeSection(Section):
 
 
 class CleanSection(Section):
-    """``[clean]``: what is taken out of the labels before anything is measured; off when absent."""
+    """``[clean]``: what is repaired before anything is measured; off when absent.
+
+    Attributes:
+        min_region: Regions of fewer voxels go to the phase they share the most faces with.
+        max_hole: Regions of up to so many voxels inside one single phase go to it.
+        bridges: Relabel threads of one voxel between two parts of a phase.
+        contacts: Part voxels of one phase that meet along an edge or at a corner only.
+    """
 
     min_region: int | None = Field(default=None, ge=1)
+    max_hole: int | None = Field(default=None, ge=1)
+    bridges: bool = False
+    contacts: bool = False
 
 
 class QuantifySection(Section):

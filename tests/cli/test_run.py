@@ -1,0 +1,149 @@
+"""Runs: what is up to date is skipped, what was killed goes on, and two do not work in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from .conftest import PHYSICS, STUDY, Result
+
+Command = Callable[..., Result]
+Start = Callable[..., "subprocess.Popen[str]"]
+needs_dolfinx = pytest.mark.skipif(find_spec("dolfinx") is None, reason="this environment has no DOLFINx")
+STAGES = ("volume", "clean", "quantify", "surface", "mesh", "report")
+
+
+def keys(folder: Path) -> dict[str, str]:
+    stages = json.loads((folder / "record.json").read_text(encoding="utf-8"))["stages"]
+    return {name: stage["finished"] + stage["key"] for name, stage in stages.items()}
+
+
+def skipped(result: Result) -> list[str]:
+    return [name for name in STAGES if f"{name}: up to date" in result.err]
+
+
+def test_a_run_leaves_everything_the_contract_names(finished: Path, command: Command) -> None:
+    result = command("run", finished)
+    assert result.code == 0, result.err
+    folder = finished.parent / "runs" / "small"
+    for name in ("study.toml", "labels.npz", "surface.vtp", "mesh.vtu", "mesh.json", "quantities.json", "log.txt",
+                 "record.json", "report.html"):  # fmt: skip
+        assert (folder / name).stat().st_size > 0
+    assert "volume_fraction" in result.out
+    assert not list(folder.glob(".*.part*"))
+
+
+def test_a_second_run_skips_every_stage(finished: Path, command: Command) -> None:
+    folder = finished.parent / "runs" / "small"
+    before = keys(folder)
+    result = command("run", finished)
+    assert skipped(result) == list(STAGES)
+    assert keys(folder) == before
+
+
+def test_a_changed_option_redoes_what_depends_on_it_and_no_more(finished: Path, command: Command) -> None:
+    finished.write_text(STUDY.replace('exclude = ["void"]', "exclude = []"), encoding="utf-8")
+    assert skipped(command("run", finished)) == ["volume", "clean", "quantify", "surface"]
+
+
+def test_the_same_length_in_other_units_is_the_same_study(study: Path) -> None:
+    from pxm2mesh.study import read_study
+
+    study.write_text(STUDY.replace("cell_size = 2", 'cell_size = "1 um"'), encoding="utf-8")
+    before = read_study(study).digest()
+    study.write_text(STUDY.replace("cell_size = 2", 'cell_size = "1000 nm"'), encoding="utf-8")
+    assert read_study(study).digest() == before
+
+
+def test_a_changed_image_redoes_everything(finished: Path, command: Command) -> None:
+    import tifffile
+
+    labels = finished.with_name("labels.tif")
+    values = tifffile.imread(labels)
+    values[6:] = 2
+    tifffile.imwrite(labels, values)
+    assert skipped(command("run", finished)) == []
+
+
+def test_a_file_that_was_damaged_is_made_again(finished: Path, command: Command) -> None:
+    mesh = finished.parent / "runs" / "small" / "mesh.vtu"
+    mesh.write_bytes(mesh.read_bytes()[:-1] + b"x")
+    assert "mesh" not in skipped(command("run", finished))
+
+
+def test_restart_does_everything_again(finished: Path, command: Command) -> None:
+    assert skipped(command("run", finished, "--restart")) == []
+
+
+def test_two_runs_do_not_work_in_one_folder(study: Path, command: Command) -> None:
+    from pxm2mesh.pipeline.folder import locked
+
+    with locked(study.parent / "runs" / "small"):
+        result = command("run", study)
+    assert result.code == 2
+    assert "another run" in result.err
+
+
+def test_the_resolved_study_is_the_same_study(finished: Path, command: Command) -> None:
+    from pxm2mesh.study import read_study
+
+    again = read_study(finished.parent / "runs" / "small" / "study.toml")
+    assert again.mesh == read_study(finished).mesh
+    assert again.folder == finished.parent / "runs" / "small"
+
+
+def test_results_as_json_are_the_file(finished: Path, command: Command) -> None:
+    result = command("run", finished, "--json")
+    assert json.loads(result.out) == json.loads(
+        (finished.parent / "runs/small/quantities.json").read_text("utf-8")
+    )
+
+
+def killed_after(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Kill without warning after a while; False when the process was through before."""
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "physics",
+    [
+        pytest.param("", id="mesher"),
+        pytest.param(PHYSICS, id="solver", marks=[pytest.mark.verify, needs_dolfinx]),
+    ],
+)
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(physics: str, study: Path, start: Start) -> None:
+    """Seconds are drawn from the time that an undisturbed run takes, so that every stage is hit now and then."""
+    study.write_text(STUDY + physics, encoding="utf-8")
+    folder = study.parent / "runs" / "small"
+    begin = time.monotonic()
+    whole = start("run", study)
+    told = whole.communicate(timeout=300)[0]
+    assert whole.returncode == 0, told
+    duration = time.monotonic() - begin
+    wanted = (folder / "quantities.json").read_bytes()
+    shutil.rmtree(folder)
+
+    draw = random.Random(7)
+    kills = sum(killed_after(start("run", study), draw.uniform(0.3, 0.6) * duration) for _ in range(2))
+    last = start("run", study)
+    told = last.communicate(timeout=300)[0]
+    assert last.returncode == 0, told
+    assert kills > 0
+    assert (folder / "quantities.json").read_bytes() == wanted
+    assert not list(folder.glob(".*.part*"))
