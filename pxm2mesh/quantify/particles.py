@@ -68,6 +68,7 @@ class ParticleTable:
         """
         weight = self.volume * (self.weight if np.any(self.weight > 0) else 1.0)
         order = np.argsort(self.diameter, kind="stable")
+        order = order[weight[order] > 0]
         below = np.cumsum(weight[order])
         middle = (below - 0.5 * weight[order]) / below[-1]
         return float(np.interp(share, middle, self.diameter[order]))

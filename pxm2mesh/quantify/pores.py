@@ -54,7 +54,7 @@ def local_thickness(volume: LabelVolume, *names: str) -> npt.NDArray[np.float32]
 
     Returns:
         (nx, ny, nz) float32, µm; 0 outside. On slabs exact or one voxel too much, on balls and cylinders
-        up to 1.3 voxels too little, because balls are centred on voxels.
+        up to 1.7 voxels too little, because balls are centred on voxels.
 
     References:
         T. Hildebrand and P. Rüegsegger, J. Microscopy 185, 67 (1997);
