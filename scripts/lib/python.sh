@@ -24,10 +24,14 @@ create_venv() {
   if [ "$chosen" = mesher ]; then system=''; fi
   # Relocatable, because it is built beside its final place.
   step "virtual environment on $base_python" -- uv venv --relocatable ${system:+"$system"} --python "$base_python" "$part/venv"
-  if [ "$chosen" = python ]; then
-    see_base_packages
-    keep_base_variables
+  if [ "$chosen" = conda ]; then # what activating would set: the compiler for DOLFINx's forms
+    local compiler
+    for compiler in "${base_python%/*}"/*-conda-*-cc "${base_python%/*}"/*-apple-*-clang; do
+      if [ -x "$compiler" ]; then CC=$compiler; fi
+    done
   fi
+  if [ "$chosen" = python ]; then see_base_packages; fi
+  case $chosen in python | conda) keep_base_variables ;; esac
 }
 
 # A virtual environment made from another one, or from a Python that finds DOLFINx by PYTHONPATH (Docker images, Spack), does not

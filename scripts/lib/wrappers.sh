@@ -26,13 +26,13 @@ write_wrappers() {
   setting base_path "$(dirname "$base_python")"
 }
 
-# A Docker image or a Spack environment sets variables that DOLFINx needs again later, from another shell.
+# A Docker image, a Spack or a conda environment sets variables that DOLFINx needs again later, from another shell.
 keep_base_variables() {
   local variable
-  for variable in LD_LIBRARY_PATH PETSC_DIR PETSC_ARCH SLEPC_DIR; do
+  for variable in CC LD_LIBRARY_PATH PETSC_DIR PETSC_ARCH SLEPC_DIR; do
     if [ -n "${!variable:-}" ]; then
       # shellcheck disable=SC2016
-      printf ': "${%s=%s}"; export %s\n' "$variable" "$(quoted "${!variable}")" "$variable" >>"$part/bin/settings"
+      printf '[ -n "${%s+set}" ] || export %s=%s\n' "$variable" "$variable" "$(quoted "${!variable}")" >>"$part/bin/settings"
     fi
   done
 }

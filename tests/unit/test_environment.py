@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="set-ups a
 REAL = (
     "bash sh cat chmod cp cut dirname du env flock grep head mkdir mktemp mv nproc readlink rm sed sha256sum"
 )
-REAL += " sleep sort tail touch uname"
+REAL += " sleep sort tail test touch uname"
 
 
 class Checkout:
@@ -76,7 +76,13 @@ class Checkout:
         )
 
     def variables(self, **more: str) -> dict[str, str]:
-        return {"PATH": str(self.tools), "HOME": str(self.path), "XDG_CACHE_HOME": str(self.cache), **more}
+        return {
+            "PATH": str(self.tools),
+            "HOME": str(self.path),
+            "XDG_CACHE_HOME": str(self.cache),
+            "TMPDIR": str(self.calls.parent),
+            **more,
+        }
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [self.path / "scripts" / "env", *arguments]
@@ -212,6 +218,31 @@ def test_a_second_set_up_does_nothing(ready: Checkout) -> None:
     assert time.perf_counter() - started < 3
     assert "up to date: Python 3.13.5, DOLFINx 0.9.0" in second.stdout
     assert ready.called("uv") == calls
+
+
+def test_variables_that_dolfinx_needs_again_are_kept(ready: Checkout) -> None:
+    ready.run(PETSC_ARCH="it's real")
+    command = '. "$1"; printf %s "$PETSC_ARCH"'
+    said = subprocess.run(
+        ["sh", "-c", command, "sh", ready.env / "bin" / "settings"], capture_output=True, env={}
+    )
+    assert said.stdout == b"it's real"
+
+
+def test_a_conda_environment_is_made_once_and_brings_its_compiler(checkout: Checkout) -> None:
+    checkout.fake_python()
+    checkout.fake_uv()
+    stub = checkout.fake_python("0.9.0 real", "conda-python", checkout.tools / "hidden")
+    checkout.fake(
+        "micromamba",
+        f'mkdir -p "$4/bin"; for name in python mpirun x86_64-conda-linux-gnu-cc; do cp "{stub}" "$4/bin/$name"; done',
+    )
+    done = checkout.run()
+    assert done.returncode == 0, done.stderr
+    assert "x86_64-conda-linux-gnu-cc" in (checkout.env / "bin" / "settings").read_text()
+    shutil.rmtree(checkout.env)
+    assert checkout.run().returncode == 0
+    assert checkout.called("micromamba") == 1
 
 
 def test_a_changed_lock_file_makes_it_anew(ready: Checkout) -> None:
