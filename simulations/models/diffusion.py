@@ -16,6 +16,7 @@ import numpy as np
 import ufl
 from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
+from petsc4py import PETSc
 
 from pxm2mesh.errors import NotConvergedError, UsageError
 from pxm2mesh.materials import Parameter
@@ -27,6 +28,8 @@ from simulations.base.stepping import Bdf
 
 log = logging.getLogger(__name__)
 
+_ROUNDING = 1e-13
+"""Updates of x below this are rounding: the residual will not fall further."""
 GMRES: Options = {"ksp_type": "gmres", "pc_type": "hypre", "pc_hypre_type": "boomeramg"}
 
 
@@ -98,7 +101,8 @@ class Diffusion:
         test = ufl.TestFunction(space)
         rate = a0 * self.x + a1 * self.bdf.old + a2 * self.bdf.older
         d = diffusivity if isinstance(diffusivity, float | int) else parameter_on(diffusivity, self.x)
-        residual = (rate * test + d * ufl.inner(ufl.grad(self.x), ufl.grad(test))) * domain.dx()
+        dx = domain.dx(quadrature_degree=2 * self.options.order)  # the same for residual and derivative
+        residual = (rate * test + d * ufl.inner(ufl.grad(self.x), ufl.grad(test))) * dx
         for name, constant in self._fluxes.items():
             residual += constant / self.c_max * test * domain.ds(name)
         self._residual, self._jacobian = fem.form(residual), fem.form(ufl.derivative(residual, self.x))
@@ -136,19 +140,20 @@ class Diffusion:
         fem_petsc.set_bc(self.x.x.petsc_vec, self._bcs)
         self.x.x.scatter_forward()
         scale = self._scale(step)
-        size = math.nan
+        size, change = math.nan, math.inf
         for iteration in range(self.options.newton_iterations + 1):
             size = self._assemble()
             log.debug("t = %.6g s, Newton %d: residual %.2e", self.time + step, iteration, size / scale)
             if not math.isfinite(size):
                 break
-            if size <= self.options.newton_tolerance * scale:
+            if size <= self.options.newton_tolerance * scale or change < _ROUNDING:
                 return
             if iteration == self.options.newton_iterations:
                 break
             compat.assemble_matrix(self._matrix, self._jacobian, self._bcs)
             self._solver.solve(self._vector, self._update)
             self.iterations += 1
+            change = float(self._update.norm(PETSc.NormType.INFINITY))
             with self._update.localForm() as local:
                 self.x.x.array[:] -= local.array
         raise NotConvergedError(

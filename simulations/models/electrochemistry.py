@@ -42,6 +42,8 @@ GMRES: Options = {
 _DIRECT_LIMIT = 60_000
 _LARGEST_JUMP = 0.25
 """V, or share of lithium, that one Newton update may change."""
+_BEYOND = 1e-3
+"""So far may x at the surface leave 0 … 1 (discretisation), and no further."""
 _ROUNDING = 1e-12
 """Updates below this are rounding: the residual will not fall further."""
 
@@ -226,7 +228,8 @@ class HalfCell:
             else parameter_on(cell.diffusivity, x)
         )
         grad = ufl.grad
-        form = capacity * (rate * test[0] + d * ufl.inner(grad(x), grad(test[0]))) * domain.dx(cell.active)
+        dx = domain.dx(cell.active, quadrature_degree=2)  # the same for residual and derivative
+        form = capacity * (rate * test[0] + d * ufl.inner(grad(x), grad(test[0]))) * dx
         conductors = [(cell.active, cell.electronic), (cell.electrolyte, cell.ionic)]
         if cell.binder is not None and cell.binder in domain.meshed:
             conductors.append((cell.binder, cell.binder_conductivity))
@@ -352,6 +355,7 @@ class HalfCell:
             rounding = jump < _ROUNDING and size <= 1e3 * self.options.newton_tolerance * scale
             if iteration > 0 and (size <= self.options.newton_tolerance * scale or rounding):
                 self.current = current
+                self._check_lithium()
                 return
             jump = self._newton(slopes, missing if kind == "current" else None)
         raise NotConvergedError(
@@ -359,6 +363,14 @@ class HalfCell:
             reason="newton", iterations=self.options.newton_iterations, residual=size, time=self.time,
             hint="the current asked for may be more than the cell can carry; try a lower rate.",
         )  # fmt: skip
+
+    def _check_lithium(self) -> None:
+        low, high = self.surface()
+        if low < -_BEYOND or high > 1 + _BEYOND:
+            raise NotConvergedError(
+                f"half-cell: x at the surface would be {low if low < 0 else high:.3f}: lithium is exhausted there;",
+                reason="exhausted", time=self.time, hint="diffusion cannot carry this current; lower the rate.",
+            )  # fmt: skip
 
     def _set_voltage(self) -> None:
         self.state.x.array[self._collector] = self.voltage - self.reference
