@@ -166,7 +166,7 @@ def _prepare(
         frozen |= at.astype(np.uint8) << axis
     region_start, regions = _regions_at_points(made, len(made.points))
     if not pulled:  # nothing says where interfaces belong: they stay
-        frozen[np.diff(region_start) > 1] = 7
+        frozen[np.diff(region_start) > 0] = 7
     state = _State(
         (made.points - origin) / unit, made.cells.copy(), made.cell_region.copy(), made.facets, made.facet_sides,
         frozen, region_start, regions, np.ascontiguousarray(group, np.int32), offset,
