@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pxm2mesh.study import Study as Study
     from pxm2mesh.study import read_study as read_study
     from pxm2mesh.surface import InterfaceSurface as InterfaceSurface
+    from pxm2mesh.surfacing import SmoothOptions as SmoothOptions
+    from pxm2mesh.surfacing import extract_surface as extract_surface
+    from pxm2mesh.surfacing import marching_cubes_surfaces as marching_cubes_surfaces
+    from pxm2mesh.surfacing import smooth as smooth
     from pxm2mesh.tetmesh import TetMesh as TetMesh
     from pxm2mesh.volume import GreyVolume as GreyVolume
     from pxm2mesh.volume import LabelVolume as LabelVolume
@@ -48,6 +52,10 @@ _HOME = {
     "InterfaceSurface": "surface",
     "Study": "study",
     "read_study": "study",
+    "SmoothOptions": "surfacing",
+    "extract_surface": "surfacing",
+    "marching_cubes_surfaces": "surfacing",
+    "smooth": "surfacing",
     "TetMesh": "tetmesh",
     "GreyVolume": "volume",
     "LabelVolume": "volume",

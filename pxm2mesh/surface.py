@@ -201,8 +201,8 @@ class InterfaceSurface:
             len(self.lattice.point_node) != len(self.points) or len(self.lattice.region_body) != count
         ):
             raise DataError(
-                f"the lattice knows {len(self.lattice.point_node)} points and {len(self.lattice.region_body) - 1} regions, "
-                f"the surface has {len(self.points)} and {count - 1}."
+                f"the lattice knows {len(self.lattice.point_node)} points and {len(self.lattice.region_body) - 1} "
+                f"regions, the surface has {len(self.points)} and {count - 1}."
             )
         if np.any(self.sides[:, 0] == self.sides[:, 1]):
             bad = int(np.argmax(self.sides[:, 0] == self.sides[:, 1]))

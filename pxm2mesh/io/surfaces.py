@@ -34,13 +34,12 @@ def write_surface(surface: InterfaceSurface, path: str | os.PathLike[str]) -> li
     final = Path(path)
     if final.suffix.lower() != ".vtp":
         raise UsageError(
-            f"{final.name}: interfaces are written as .vtp;", hint="for .stl and .ply write shells, one per phase."
+            f"{final.name}: interfaces are written as .vtp;",
+            hint="for .stl and .ply write shells, one per phase.",
         )
-    import pyvista
-
     labels = surface.region_phase[surface.sides]
     names, index = _interface_names(surface, labels)
-    data = pyvista.PolyData.from_regular_faces(surface.points, surface.triangles)
+    data = poly_data(surface.points, surface.triangles)
     data.cell_data["region_behind"] = surface.sides[:, 0]
     data.cell_data["region_front"] = surface.sides[:, 1]
     data.cell_data["phase_behind"] = labels[:, 0]
@@ -70,6 +69,14 @@ def _interface_names(
         else:
             names.append(surface.phases.pair_name(low, high))
     return names, index.ravel().astype(np.int32)
+
+
+def poly_data(points: npt.NDArray[np.float64], triangles: npt.NDArray[Any]) -> Any:
+    """The triangles as a ``pyvista.PolyData``."""
+    import pyvista
+
+    faces: Any = triangles
+    return pyvista.PolyData.from_regular_faces(points, faces)
 
 
 def passport(surface: InterfaceSurface) -> dict[str, Any]:
@@ -107,9 +114,7 @@ def write_triangles(
         raise UsageError(f"{final.name}: unknown surface format;", hint=did_you_mean(suffix, SHELL_FORMATS))
     with replacing(final) as part:
         if suffix == "vtp":
-            import pyvista
-
-            pyvista.PolyData.from_regular_faces(points, triangles).save(part)
+            poly_data(points, triangles).save(part)
         else:
             import trimesh
 

@@ -30,7 +30,8 @@ def point_triangle(points: Floats, a: Floats, b: Floats, c: Floats) -> Floats:
     v, w = (d11 * d20 - d01 * d21) / denominator, (d00 * d21 - d01 * d20) / denominator
     inside = (v >= 0) & (w >= 0) & (v + w <= 1)
     plane = np.linalg.norm(ap - v[:, None] * ab - w[:, None] * ac, axis=1)
-    rim = np.minimum(np.minimum(_point_segment(points, a, b), _point_segment(points, b, c)), _point_segment(points, c, a))
+    rim = np.minimum(_point_segment(points, a, b), _point_segment(points, b, c))
+    rim = np.minimum(rim, _point_segment(points, c, a))
     return np.asarray(np.where(inside, plane, rim))
 
 
@@ -153,12 +154,11 @@ def _surface_near(
     in_voxels = np.linalg.norm(slopes, axis=1)
     slopes /= spacing
     in_length = np.maximum(np.linalg.norm(slopes, axis=1), 1e-9)
-    return np.asarray(depth * np.where(in_voxels > 1e-6, in_voxels / in_length, spacing.min())), slopes / in_length[:, None]
+    scale = np.where(in_voxels > 1e-6, in_voxels / in_length, spacing.min())
+    return np.asarray(depth * scale), slopes / in_length[:, None]
 
 
-def local_thickness(
-    mesh: TetMesh, facets: npt.NDArray[np.int64], toward: Floats
-) -> tuple[Floats, Floats]:
+def local_thickness(mesh: TetMesh, facets: npt.NDArray[np.int64], toward: Floats) -> tuple[Floats, Floats]:
     """Diameter of the largest ball that touches each facet and no other interface, on either side.
 
     Args:
@@ -197,7 +197,8 @@ def _smooth_normals(mesh: TetMesh, facets: npt.NDArray[np.int64], toward: Floats
     normal = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]) * toward[:, None]
     for _ in range(2):
         at = np.stack(
-            [np.bincount(corners.ravel(), np.repeat(normal[:, a], 3), len(mesh.points)) for a in range(3)], axis=1
+            [np.bincount(corners.ravel(), np.repeat(normal[:, a], 3), len(mesh.points)) for a in range(3)],
+            axis=1,
         )
         normal = at[corners].sum(axis=1)
     return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300))

@@ -44,7 +44,9 @@ def split_interfaces(mesh: TetMesh, pairs: Sequence[str]) -> TetMesh:
         8
     """
     if len(mesh.facet_pairs):
-        raise UsageError("this mesh is split already;", hint="name all interfaces at once, or merge_split it first.")
+        raise UsageError(
+            "this mesh is split already;", hint="name all interfaces at once, or merge_split it first."
+        )
     owners = _cells_at(mesh)
     split = np.zeros(len(mesh.facets), dtype=np.bool_)
     for name in pairs:
@@ -52,7 +54,8 @@ def split_interfaces(mesh: TetMesh, pairs: Sequence[str]) -> TetMesh:
         facets = facets[(owners[facets] >= 0).all(axis=1)]
         if len(facets) == 0:
             raise GeometryError(
-                f'there is no interface "{name}" between meshed cells;', hint="check the names and what is excluded."
+                f'there is no interface "{name}" between meshed cells;',
+                hint="check the names and what is excluded.",
             )
         split[facets] = True
     chosen = np.flatnonzero(split)
@@ -68,7 +71,10 @@ def split_interfaces(mesh: TetMesh, pairs: Sequence[str]) -> TetMesh:
     total = len(mesh.facets)
     twins = np.stack([chosen, total + np.arange(len(chosen))], axis=1).astype(np.int32)
     source = np.concatenate([np.arange(len(mesh.points)), copies])
-    record = {**mesh.record, "split": {"interfaces": list(pairs), "facets": len(chosen), "points_added": len(copies)}}
+    record = {
+        **mesh.record,
+        "split": {"interfaces": list(pairs), "facets": len(chosen), "points_added": len(copies)},
+    }
     return replace(
         mesh, points=mesh.points[source], cells=cells, facets=np.concatenate([facets, extra]),
         facet_sides=np.concatenate([mesh.facet_sides, mesh.facet_sides[chosen]]), facet_pairs=twins,
@@ -160,7 +166,9 @@ def _open(mesh: TetMesh, split: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.i
     same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
     one, two, opened = order[same], order[same + 1], closed[order[same]]
 
-    corner = (np.arange(len(mesh.cells))[:, None, None] * 4 + _FACES).reshape(-1, 3)  # corner numbers of faces
+    corner = (np.arange(len(mesh.cells))[:, None, None] * 4 + _FACES).reshape(
+        -1, 3
+    )  # corner numbers of faces
     a, b = _matched(mesh.cells, corner[near[one]], corner[near[two]])
     keep = touched[mesh.cells.ravel()[a]]
     opened = np.repeat(opened, 3)

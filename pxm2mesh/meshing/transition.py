@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,10 @@ from pxm2mesh.tetmesh import TetMesh
 from pxm2mesh.units import parse_quantity
 from pxm2mesh.volume import LabelVolume
 
-__all__ = ["KINDS", "Room", "TransitionZone", "add_graded", "add_layers", "merge_split", "mix", "room_for", "split_interfaces"]
+__all__ = [
+    "KINDS", "RULES", "Room", "TransitionZone", "add_graded", "add_layers", "gradient", "merge_split", "mix", "refined",
+    "room_for", "split_interfaces",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +92,10 @@ class TransitionZone:
         parts = [part.strip() for part in text.split(":")]
         pair = [name.strip() for name in parts[0].split("|")]
         if len(parts) not in (2, 3) or len(pair) != 2 or not all(pair):
-            raise UsageError(f"zone {text!r} is not understood;", hint='write "NMC|void:1.2 um" or "NMC|LPSCl:0.4 um:layer".')
+            raise UsageError(
+                f"zone {text!r} is not understood;",
+                hint='write "NMC|void:1.2 um" or "NMC|LPSCl:0.4 um:layer".',
+            )
         return cls((pair[0], pair[1]), parts[1], parts[2] if len(parts) == 3 else "graded")  # type: ignore[arg-type]
 
 
@@ -146,12 +152,18 @@ def _interface(mesh: TetMesh, zone: TransitionZone) -> tuple[npt.NDArray[np.int6
     doubled[mesh.facet_pairs[:, 1]] = True
     facets = np.flatnonzero((forward | backward) & ~doubled)
     if len(facets) == 0:
-        raise GeometryError(f'there is no interface "{zone.pair_name}" in this mesh;', hint="check the names of the phases.")
+        raise GeometryError(
+            f'there is no interface "{zone.pair_name}" in this mesh;', hint="check the names."
+        )
     return facets, np.where(forward[facets], 1.0, -1.0)
 
 
 def add_graded(
-    mesh: TetMesh, zone: TransitionZone, *, spacing: npt.NDArray[np.float64] | None = None, force: bool = False
+    mesh: TetMesh,
+    zone: TransitionZone,
+    *,
+    spacing: npt.NDArray[np.float64] | None = None,
+    force: bool = False,
 ) -> TetMesh:
     """Give a mesh the indicator of a graded zone.
 
@@ -174,7 +186,7 @@ def add_graded(
     """
     if zone.kind != "graded":
         raise UsageError(f"zone {zone.pair_name} is of kind {zone.kind!r}, not graded.")
-    facets, toward = _interface(mesh, zone)
+    facets, _ = _interface(mesh, zone)
     room = room_for(mesh, zone)
     _check_width(mesh, zone, room, facets, spacing, force)
     width = zone.length / _WIDTH
@@ -183,7 +195,9 @@ def add_graded(
     cells = psi[mesh.cells].mean(axis=1)
     name = f"indicator {zone.pair_name} [1]"
     sharp = float(mesh.facet_areas()[facets].sum())
-    diffuse = float((np.linalg.norm(gradient(mesh, psi), axis=1) * mesh.cell_volumes())[_in_pair(mesh, zone)].sum())
+    diffuse = float(
+        (np.linalg.norm(gradient(mesh, psi), axis=1) * mesh.cell_volumes())[_in_pair(mesh, zone)].sum()
+    )
     facts = {
         "between": list(zone.between), "kind": "graded", "thickness_um": zone.length, "xi_um": width,
         "mixing": zone.mixing, "level_shift_um": shift, "cells_across": zone.length / _edge(mesh, facets),
@@ -213,12 +227,16 @@ def _check_width(
     x, y, z = room.where
     problems = []
     if spacing is not None and zone.length < float(np.max(spacing)) * (1 - 1e-9):
-        problems.append((f"the zone {zone.pair_name} of {zone.length:g} µm is thinner than a voxel ({np.max(spacing):g} µm);",
-                         f"make it at least {2 * np.max(spacing):g} µm, or keep the interface sharp."))  # fmt: skip
+        voxel = float(np.max(spacing))
+        problems.append((
+            f"the zone {zone.pair_name} of {zone.length:g} µm is thinner than a voxel ({voxel:g} µm);",
+            f"make it at least {2 * voxel:g} µm, or keep the interface sharp.",
+        ))  # fmt: skip
+    percent = f"{100 * room.crowded:.0f} %"
     if room.crowded > _CROWDED:
         problems.append((
-            f"the zone {zone.pair_name} of {zone.length:g} µm is too thick: {100 * room.crowded:.0f} % of the interface is "
-            f"within twice that of another one (necks {room.neck:.3g} µm, gaps {room.gap:.3g} µm; tightest near "
+            f"the zone {zone.pair_name} of {zone.length:g} µm is too thick: {percent} of the interface "
+            f"is within twice that of another one (necks {room.neck:.3g} µm, gaps {room.gap:.3g} µm; tightest near "
             f"({x:g}, {y:g}, {z:g}) µm);", f"make it at most {0.5 * min(room.neck, room.gap):.3g} µm.",
         ))  # fmt: skip
     for message, hint in problems:
@@ -251,7 +269,9 @@ def _conserving(
     while excess(-reach) > 0 or excess(reach) < 0:
         reach *= 2
         if reach > 100 * width:
-            raise GeometryError(f"no level of the zone {zone.pair_name} keeps the volume;", hint="make it thinner.")
+            raise GeometryError(
+                f"no level of the zone {zone.pair_name} keeps the volume;", hint="make it thinner."
+            )
     shift = float(brentq(excess, -reach, reach, xtol=1e-9 * width, rtol=1e-12))
     return shift, 0.5 * (1 + np.tanh((signed + shift) / width))
 
@@ -297,12 +317,16 @@ def mix(
     if rule == "arithmetic":
         return np.asarray(parallel)
     if not (first > 0 and second > 0):
-        raise UsageError(f"the {rule} rule needs positive values, got {first:g} and {second:g};", hint="use arithmetic.")
+        raise UsageError(
+            f"the {rule} rule needs values > 0, got {first:g} and {second:g};", hint="use arithmetic."
+        )
     series = 1 / (psi / first + (1 - psi) / second)
     if rule == "harmonic":
         return np.asarray(series)
     if normal is None:
-        raise UsageError("the tensor rule needs the direction across the interface;", hint="pass normal=gradient(mesh, psi).")
+        raise UsageError(
+            "the tensor rule needs the direction across;", hint="pass normal=gradient(mesh, psi)."
+        )
     length = np.linalg.norm(normal, axis=1, keepdims=True)
     n = np.divide(normal, length, out=np.zeros_like(normal), where=length > 0)
     across = (series - parallel)[:, None, None] * (n[:, :, None] * n[:, None, :])
@@ -339,8 +363,10 @@ def add_layers(volume: LabelVolume, zones: Sequence[TransitionZone], *, cells: f
             f"{factors.max()} along an axis;", hint=f"make it at least {cells * volume.spacing.max() / 8:.3g} µm.",
         )  # fmt: skip
     if factors.max() > 1:
-        logger.info("cutting every voxel into %s for a layer of %g µm.", "×".join(map(str, factors)), thinnest)
-        volume = refined(volume, tuple(int(f) for f in factors))
+        logger.info(
+            "cutting every voxel into %s for a layer of %g µm.", "×".join(map(str, factors)), thinnest
+        )
+        volume = refined(volume, (int(factors[0]), int(factors[1]), int(factors[2])))
     for zone in layers:
         volume = _with_layer(volume, zone)
     return volume
@@ -350,12 +376,16 @@ def _with_layer(volume: LabelVolume, zone: TransitionZone) -> LabelVolume:
     first, second = (volume.require(name) for name in zone.between)
     name = zone.name or f"{first.name}-{second.name} layer"
     if name in volume.phases:
-        raise UsageError(f"zone {zone.pair_name}: there is a phase {name!r} already;", hint="give the layer another name.")
+        raise UsageError(
+            f"zone {zone.pair_name}: there is a phase {name!r} already;", hint="give it another name."
+        )
     label = max(volume.phases.labels) + 1
     distance = distances.outside_distance(volume.labels == first.label, volume.spacing, zone.length)
     taken = (volume.labels == second.label) & (distance < zone.length)
     if not taken.any():
-        raise GeometryError(f'there is no interface "{zone.pair_name}" to lay a layer on;', hint="check the phases.")
+        raise GeometryError(
+            f'there is no interface "{zone.pair_name}" to lay a layer on;', hint="check the phases."
+        )
     labels = volume.labels.astype(np.uint32)
     labels[taken] = label
     table = PhaseTable([*volume.phases, Phase(label, name, "interphase")])
@@ -382,7 +412,9 @@ def refined(volume: LabelVolume, factors: tuple[int, int, int]) -> LabelVolume:
 
     fields = indicator_fields(volume)
     groups = len(fields.values)
-    wanted = np.bincount(fields.group[find_bodies(volume)[0].ravel()], minlength=groups) * float(np.prod(factors))
+    wanted = np.bincount(fields.group[find_bodies(volume)[0].ravel()], minlength=groups) * float(
+        np.prod(factors)
+    )
     offset, band = np.zeros(groups), 0.2
     for _ in range(_REFINE_ROUNDS):
         best, close = refine_labels(fields.values, offset, *factors, band)
@@ -399,7 +431,10 @@ def refined(volume: LabelVolume, factors: tuple[int, int, int]) -> LabelVolume:
 
 
 def _bodies_of_groups(
-    volume: LabelVolume, group: npt.NDArray[np.int32], best: npt.NDArray[np.int32], factors: tuple[int, int, int]
+    volume: LabelVolume,
+    group: npt.NDArray[np.int32],
+    best: npt.NDArray[np.int32],
+    factors: tuple[int, int, int],
 ) -> npt.NDArray[np.int32]:
     """Which body of a field a fine voxel belongs to: the nearest, found among the voxels around."""
     if len(np.unique(group)) == len(group):

@@ -7,6 +7,7 @@ from pxm2mesh.surfacing.marching_cubes import ShellOptions, marching_cubes_surfa
 from pxm2mesh.surfacing.net import extract_surface
 from pxm2mesh.surfacing.shells import Shell, shells_of, surface_of_shells
 from pxm2mesh.surfacing.smooth import SmoothOptions, smooth
+from pxm2mesh.surfacing.warm import warm
 from pxm2mesh.surfacing.write import write_shells, write_surfaces
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "shells_of",
     "smooth",
     "surface_of_shells",
+    "warm",
     "write_shells",
     "write_surfaces",
 ]

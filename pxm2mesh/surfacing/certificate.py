@@ -19,8 +19,10 @@ Array = npt.NDArray[Any]
 _FAR = 1e300
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def face_determinants(X: Array, Z: Array, p: int, a: int, b: int, d: int, c: int, sign: float) -> tuple[float, float]:
+@njit(cache=True)
+def face_determinants(
+    X: Array, Z: Array, p: int, a: int, b: int, d: int, c: int, sign: float
+) -> tuple[float, float]:
     """Smaller determinant, seen from centre ``c``, of the two triangles of face p-a-b-d: cut p–b, and cut a–d."""
     px = X[p, 0]
     py = X[p, 1]
@@ -59,8 +61,10 @@ def face_determinants(X: Array, Z: Array, p: int, a: int, b: int, d: int, c: int
     return min(pab, pbd), min(pad, abd)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def corner_certificate(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: int, k: int, need: float) -> float:
+@njit(cache=True)
+def corner_certificate(
+    X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: int, k: int, need: float
+) -> float:
     """Least certificate of the up to twelve faces at a corner; stops at the first one below ``need``."""
     s0 = (n1 + 1) * (n2 + 1)
     s1 = n2 + 1
@@ -93,7 +97,9 @@ def corner_certificate(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j:
                     if jn < 0 or jn >= nn:
                         continue
                     sign = (2 * du - 1) * (2 * dw - 1) * (2 * dn - 1.0)
-                    x, y = face_determinants(X, Z, p, p + u, p + u + w, p + w, jn * cn + ju * cu + jw * cw, sign)
+                    x, y = face_determinants(
+                        X, Z, p, p + u, p + u + w, p + w, jn * cn + ju * cu + jw * cw, sign
+                    )
                     first = min(first, x)
                     second = min(second, y)
                 least = min(least, max(first, second))
@@ -102,8 +108,10 @@ def corner_certificate(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j:
     return least
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def cell_certificate(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: int, k: int, need: float) -> float:
+@njit(cache=True)
+def cell_certificate(
+    X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: int, k: int, need: float
+) -> float:
     """Least certificate of the six faces of a cell; stops at the first one not above ``need``."""
     s0 = (n1 + 1) * (n2 + 1)
     s1 = n2 + 1
@@ -122,7 +130,9 @@ def cell_certificate(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: i
             first, second = face_determinants(X, Z, p, p + u, p + u + w, p + w, c, 1.0 - 2.0 * side)
             e = at + 2 * side - 1
             if 0 <= e < nn:
-                x, y = face_determinants(X, Z, p, p + u, p + u + w, p + w, c + (2 * side - 1) * cn, 2.0 * side - 1.0)
+                x, y = face_determinants(
+                    X, Z, p, p + u, p + u + w, p + w, c + (2 * side - 1) * cn, 2.0 * side - 1.0
+                )
                 first = min(first, x)
                 second = min(second, y)
             least = min(least, max(first, second))
@@ -131,7 +141,7 @@ def cell_certificate(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: i
     return least
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def cell_certificates(cells: Array, X: Array, Z: Array, n0: int, n1: int, n2: int) -> Array:
     """(len(cells),) least certificate of each of the given cells (flat indices)."""
     out = np.empty(len(cells))
@@ -141,7 +151,7 @@ def cell_certificates(cells: Array, X: Array, Z: Array, n0: int, n1: int, n2: in
     return out
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def free_centres(cells: Array, X: Array, Z: Array, n0: int, n1: int, n2: int, enough: float) -> None:
     """Move the centres of some cells, no two of them neighbours, so that the least certificate grows.
 
@@ -200,7 +210,7 @@ def free_centres(cells: Array, X: Array, Z: Array, n0: int, n1: int, n2: int, en
         Z[c, 2] = bz
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def quad_certificates(node: Array, quads: Array, X: Array, Z: Array, n0: int, n1: int, n2: int) -> Array:
     """(q, 2) certificate of each quad of the net when cut along corners 0–2, and along 1–3."""
     out = np.empty((len(quads), 2))

@@ -53,16 +53,20 @@ def parse_cell_size(cell_size: CellSize, volume: LabelVolume) -> tuple[int, int,
     """
     if isinstance(cell_size, str):
         try:
-            cell_size = float(cell_size)  # type: ignore[assignment]
+            cell_size = float(cell_size)
         except ValueError:
             length = parse_quantity(cell_size, "length", where="cell size")
             cell_size = [max(1, round(length / s)) for s in volume.spacing.tolist()]
     given = np.asarray(cell_size, dtype=np.float64)
     if given.shape not in ((), (3,)) or np.any(given != np.round(given)) or np.any(given < 1):
-        raise UsageError(f"cell size {cell_size!r} must be whole voxels ≥ 1;", hint="one number, or one per axis.")
+        raise UsageError(
+            f"cell size {cell_size!r} must be whole voxels ≥ 1;", hint="one number, or one per axis."
+        )
     sizes = np.broadcast_to(given, (3,)).astype(int)
     if np.any(sizes > volume.shape):
-        raise UsageError(f"cells of {sizes.tolist()} voxels do not fit a volume of {list(volume.shape)} voxels.")
+        raise UsageError(
+            f"cells of {sizes.tolist()} voxels do not fit a volume of {list(volume.shape)} voxels."
+        )
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
@@ -79,9 +83,7 @@ def cell_planes(voxels: int, size: int) -> npt.NDArray[np.int64]:
     return np.round(np.linspace(0, voxels, count + 1)).astype(np.int64)
 
 
-def coarsen(
-    volume: LabelVolume, cell_size: CellSize = 1, *, indicators: Indicators | None = None
-) -> Cells:
+def coarsen(volume: LabelVolume, cell_size: CellSize = 1, *, indicators: Indicators | None = None) -> Cells:
     """Join voxels to cells by majority; equal counts are decided by the indicator fields.
 
     Args:
@@ -106,7 +108,8 @@ def coarsen(
     fields = indicators if indicators is not None else indicator_fields(volume)
     owner = kernels.majority(ids, fields.values, fields.group, *planes)
     particles = None if volume.particles is None else particle[owner]
-    joined = LabelVolume(phase[owner].astype(volume.labels.dtype), volume.phases, volume.spacing, volume.origin, particles)
+    labels = phase[owner].astype(volume.labels.dtype)
+    joined = LabelVolume(labels, volume.phases, volume.spacing, volume.origin, particles)
     regions = find_regions(joined)
     ledger, share = _account(fine, ids, regions, owner, planes)
     return Cells(nodes, regions, _body_of_region(regions, owner), share, ledger)
@@ -144,8 +147,10 @@ def _account(
     keys, counts = np.unique(fine.ids[same].astype(np.int64) * stride + here[same], return_counts=True)
     source, target = keys // stride, keys % stride
     overlap = np.bincount(source, counts, fine.count + 1)
-    share = np.bincount(target, counts / overlap[source] * fine.voxels[source], stride)
-    pieces = np.bincount(source, minlength=fine.count + 1)
+    share = np.asarray(
+        np.bincount(target, counts / overlap[source] * fine.voxels[source], stride), np.float64
+    )
+    pieces = np.bincount(source, minlength=fine.count + 1).astype(np.int32)
     into = np.zeros(fine.count + 1, dtype=np.int32)
     order = np.lexsort((-target, counts))
     into[source[order]] = target[order]

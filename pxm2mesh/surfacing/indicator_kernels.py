@@ -14,7 +14,7 @@ from numba import njit, prange
 Array = npt.NDArray[Any]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def sample(field: Array, x: float, y: float, z: float, grad: Array) -> float:
     """Trilinear value of a field at a point; its gradient goes into ``grad``.
 
@@ -60,7 +60,7 @@ def sample(field: Array, x: float, y: float, z: float, grad: Array) -> float:
     return float(low * w0 + high * w)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _blur_plane(plane: Array, out: Array, wy: Array, wz: Array) -> None:
     """Separable blur of one plane along its two axes; beyond the border the last value goes on."""
     n1, n2 = plane.shape
@@ -87,7 +87,7 @@ def _blur_plane(plane: Array, out: Array, wy: Array, wz: Array) -> None:
                 out[j, k] += weight * rows[j, k + t]
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def blur_mask(ids: Array, which: int, wx: Array, wy: Array, wz: Array, out: Array) -> None:
     """``out`` = Gaussian blur of ``ids == which``."""
     n0, n1, n2 = ids.shape
@@ -104,7 +104,7 @@ def blur_mask(ids: Array, which: int, wx: Array, wy: Array, wz: Array, out: Arra
         _blur_plane(plane, out[i], wy, wz)
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def sharpen(blurred: Array, wx: Array, wy: Array, wz: Array, out: Array) -> None:
     """``out`` = 2·blurred − blur(blurred), which hardly moves the ½-isosurface of a curved body."""
     n0, n1, n2 = blurred.shape
@@ -125,7 +125,7 @@ def sharpen(blurred: Array, wx: Array, wy: Array, wz: Array, out: Array) -> None
                 out[i, j, k] = two * blurred[i, j, k] - again[j, k]
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def thin_voxels(ids: Array) -> Array:
     """Voxels that no 2 × 2 × 2 block of their own body covers (the border counts as going on)."""
     n0, n1, n2 = ids.shape
@@ -154,7 +154,7 @@ def thin_voxels(ids: Array) -> Array:
     return out
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def replace_where(near: Array, sharp: Array, field: Array) -> None:
     """Take the sharper field in the voxels of ``near``."""
     n0, n1, n2 = field.shape
@@ -165,7 +165,7 @@ def replace_where(near: Array, sharp: Array, field: Array) -> None:
                     field[i, j, k] = sharp[i, j, k]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def near_pairs(ids: Array, count: int, reach: int) -> Array:
     """(count, count) True where two bodies come within ``reach`` voxels along one of the 13 directions."""
     n0, n1, n2 = ids.shape
@@ -187,7 +187,7 @@ def near_pairs(ids: Array, count: int, reach: int) -> Array:
     return near
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def majority(ids: Array, values: Array, group: Array, x: Array, y: Array, z: Array) -> Array:
     """The body with most voxels in each coarse cell; equal counts are decided by the indicator fields.
 

@@ -93,12 +93,16 @@ def _neighbours(ids: npt.NDArray[Any], count: int, reach: int) -> list[npt.NDArr
             differ = a != b
             keys.append(np.unique(np.minimum(a, b)[differ] * count + np.maximum(a, b)[differ]))
     pairs = np.unique(np.concatenate(keys))
-    both = np.concatenate([np.stack([pairs // count, pairs % count], 1), np.stack([pairs % count, pairs // count], 1)])
+    both = np.concatenate(
+        [np.stack([pairs // count, pairs % count], 1), np.stack([pairs % count, pairs // count], 1)]
+    )
     both = both[np.argsort(both[:, 0], kind="stable")]
     return np.split(both[:, 1], np.searchsorted(both[:, 0], np.arange(1, count)))
 
 
-def indicator_fields(volume: LabelVolume, *, sigma: float | Sequence[float] = 1.0) -> Indicators:
+def indicator_fields(
+    volume: LabelVolume, *, sigma: float | Sequence[float] = 1.0, islands: bool = True
+) -> Indicators:
     """The indicator fields of a volume.
 
     Near walls and threads one voxel thick, where a blur of one voxel would push the indicator below ½
@@ -108,6 +112,7 @@ def indicator_fields(volume: LabelVolume, *, sigma: float | Sequence[float] = 1.
         volume: The sample.
         sigma: Blur in voxels, one number or one per axis. One voxel per axis is right for anisotropic
             voxels too: what has to go is the staircase, and its steps are voxels.
+        islands: Whether pieces of fewer than eight voxels are to survive; cells larger than a voxel lose them anyway.
 
     Returns:
         Fields, one per group of bodies; at every voxel centre they sum to 1.
@@ -135,7 +140,7 @@ def indicator_fields(volume: LabelVolume, *, sigma: float | Sequence[float] = 1.
     groups = int(group.max()) + 1
     members = ids if np.array_equal(group, np.arange(len(group))) else group.astype(_smallest(groups))[ids]
     values = np.empty((groups, *volume.shape), dtype=np.float32)
-    near = _near_thin(ids) if widths.max() > _THIN_SIGMA else None
+    near = _near_thin(ids, islands) if widths.max() > _THIN_SIGMA else None
     scratch = np.empty(volume.shape, dtype=np.float32)
     values[-1] = 1.0
     for g in range(groups - 1):  # the last is what the others leave of 1
@@ -155,29 +160,33 @@ def _smooth(
     scratch: npt.NDArray[np.float32],
     out: npt.NDArray[np.float32],
 ) -> None:
-    weights = [_gauss(s) for s in sigma]
-    kernels.blur_mask(members, which, *weights, scratch)
-    kernels.sharpen(scratch, *weights, out)
+    wx, wy, wz = (_gauss(s) for s in sigma)
+    kernels.blur_mask(members, which, wx, wy, wz, scratch)
+    kernels.sharpen(scratch, wx, wy, wz, out)
 
 
 def _gauss(sigma: float) -> npt.NDArray[np.float32]:
     reach = max(1, int(3 * sigma + 0.5))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
-def _near_thin(ids: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
-    """Voxels in and around walls and threads of one voxel; None where there are none."""
+def _near_thin(ids: npt.NDArray[Any], islands: bool) -> npt.NDArray[np.bool_] | None:
+    """Voxels in and around walls and threads of one voxel, and around islands; None where there are none."""
     import cc3d
     from scipy import ndimage
 
     thin = kernels.thin_voxels(ids)
     if not thin.any():
         return None
-    pieces = cc3d.connected_components(np.where(thin, ids.astype(np.uint32) + 1, 0).astype(np.uint32), connectivity=18)
-    sizes = np.bincount(pieces.ravel())
-    keep = sizes >= _THIN_RUN
+    keys = ids.astype(np.uint32) + 1
+    pieces = cc3d.connected_components(np.where(thin, keys, 0).astype(np.uint32), connectivity=18)
+    keep = np.bincount(pieces.ravel()) >= _THIN_RUN
     keep[0] = False
-    if not keep.any():
+    near = keep[pieces]
+    if islands:
+        bodies = cc3d.connected_components(keys, connectivity=6)
+        near |= (np.bincount(bodies.ravel()) < _THIN_RUN)[bodies]
+    if not near.any():
         return None
-    return np.asarray(ndimage.binary_dilation(keep[pieces], np.ones((3, 3, 3), bool)))
+    return np.asarray(ndimage.binary_dilation(near, np.ones((3, 3, 3), bool)))

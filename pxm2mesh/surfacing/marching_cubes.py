@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import DataError, GeometryError, UsageError, did_you_mean
+from pxm2mesh.io.surfaces import poly_data
+from pxm2mesh.phases import PhaseTable
 from pxm2mesh.progress import SILENT, Progress
 from pxm2mesh.regions import find_regions
 from pxm2mesh.surfacing import meshlab
@@ -55,7 +57,9 @@ class ShellOptions:
         if self.iterations < 1:
             raise UsageError(f"iterations {self.iterations!r} must be 1 or more.")
         if self.decimate is not None and not 0 < self.decimate <= 1:
-            raise UsageError(f"decimate {self.decimate!r} must be a share from 0 to 1;", hint="0.25 keeps a quarter.")
+            raise UsageError(
+                f"decimate {self.decimate!r} must be a share from 0 to 1;", hint="0.25 keeps a quarter."
+            )
         self.edge_length(1.0)
 
     def edge_length(self, voxel: float) -> float | None:
@@ -71,7 +75,9 @@ class ShellOptions:
         else:
             length = float(self.edge) * voxel
         if not length > 0:
-            raise UsageError(f"edge {self.edge!r} must be positive;", hint='write "0.8 um" or a number of voxels.')
+            raise UsageError(
+                f"edge {self.edge!r} must be positive;", hint='write "0.8 um" or a number of voxels.'
+            )
         return length
 
 
@@ -190,7 +196,8 @@ def _isosurface(mask: npt.NDArray[np.bool_], voxels: int) -> tuple[npt.NDArray[A
     """The isosurface of the indicator at the level at which it encloses as many voxels as the body has."""
     if mask.all():
         return _clean(*_cubes(_closed(np.ones(mask.shape, np.float32), 0.5), 0.5))
-    body = indicator_fields(LabelVolume(mask.astype(np.uint8), {"rest": 0, "body": 1}, "1 um")).values[1]  # type: ignore[arg-type]
+    volume = LabelVolume(mask.astype(np.uint8), PhaseTable({"rest": 0, "body": 1}), np.ones(3))
+    body = indicator_fields(volume).values[1]
     low, high, level = 0.02, 0.98, 0.5
     best: tuple[float, npt.NDArray[Any], npt.NDArray[Any]] | None = None
     for _ in range(12):
@@ -207,7 +214,8 @@ def _isosurface(mask: npt.NDArray[np.bool_], voxels: int) -> tuple[npt.NDArray[A
             low = level
         else:
             high = level
-        area = np.linalg.norm(np.cross(*(points[faces[:, i]] - points[faces[:, 0]] for i in (1, 2))), axis=1).sum() / 2
+        first, second = (points[faces[:, i]] - points[faces[:, 0]] for i in (1, 2))
+        area = np.linalg.norm(np.cross(first, second), axis=1).sum() / 2
         guess = level + 0.5 * error * voxels / max(area, 1e-9)  # the indicator falls by ½ per voxel
         level = guess if low < guess < high else (low + high) / 2
     if best is None:
@@ -226,14 +234,18 @@ def _closed(field: npt.NDArray[np.float32], level: float) -> npt.NDArray[np.floa
     return field
 
 
-def _cubes(field: npt.NDArray[np.float32], level: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+def _cubes(
+    field: npt.NDArray[np.float32], level: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Marching cubes of a field from `_closed`; positions in voxels from the corner of the unpadded field.
 
     The outermost layers fall together on the box, so that its edges come out sharp.
     """
     from skimage.measure import marching_cubes
 
-    points, faces, _, _ = marching_cubes(field, level, gradient_direction="descent", allow_degenerate=True)
+    points, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
+        field, level, gradient_direction="descent", allow_degenerate=True
+    )
     placed = points.astype(np.float64)
     for axis, size in enumerate(field.shape):
         voxels = size - 4
@@ -264,12 +276,13 @@ def _filtered(shell: Shell, options: ShellOptions) -> npt.NDArray[np.float64]:
         import trimesh
 
         mesh = trimesh.Trimesh(shell.points, shell.triangles, process=False)
-        trimesh.smoothing.filter_taubin(mesh, lamb=0.5, nu=0.53, iterations=options.iterations)
+        trimesh.smoothing.filter_taubin(  # type: ignore[no-untyped-call]
+            mesh, lamb=0.5, nu=0.53, iterations=options.iterations
+        )
         return np.asarray(mesh.vertices, np.float64)
-    import pyvista
-
-    data = pyvista.PolyData.from_regular_faces(shell.points, shell.triangles)
-    smooth = data.smooth_taubin(n_iter=options.iterations, pass_band=0.05, boundary_smoothing=False)
+    smooth = poly_data(shell.points, shell.triangles).smooth_taubin(
+        n_iter=options.iterations, pass_band=0.05, boundary_smoothing=False
+    )
     return np.asarray(smooth.points, np.float64)
 
 

@@ -40,11 +40,13 @@ def remesh(shells: Sequence[Shell], *, edge: float | None = None, keep: float | 
         MissingDependencyError: pymeshlab is not installed.
         GeometryError: pymeshlab failed.
     """
-    arrays = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for i, shell in enumerate(shells):
         arrays[f"points{i}"], arrays[f"triangles{i}"] = shell.points, shell.triangles
     made = _run(arrays, {"task": "remesh", "count": len(shells), "edge": edge, "keep": keep})
-    return [replace(s, points=made[f"points{i}"], triangles=made[f"triangles{i}"]) for i, s in enumerate(shells)]
+    return [
+        replace(s, points=made[f"points{i}"], triangles=made[f"triangles{i}"]) for i, s in enumerate(shells)
+    ]
 
 
 def hausdorff(pairs: Sequence[tuple[Shell, Shell]]) -> list[float]:
@@ -60,7 +62,7 @@ def hausdorff(pairs: Sequence[tuple[Shell, Shell]]) -> list[float]:
     result = [0.0] * len(pairs)
     if not differ:
         return result
-    arrays = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for i, at in enumerate(differ):
         for letter, shell in zip("ab", pairs[at], strict=True):
             arrays[f"points{letter}{i}"], arrays[f"triangles{letter}{i}"] = shell.points, shell.triangles
@@ -85,11 +87,15 @@ def _run(arrays: dict[str, npt.NDArray[Any]], order: dict[str, Any]) -> dict[str
         try:
             ended = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
         except subprocess.TimeoutExpired:
-            raise GeometryError(f"pymeshlab took more than {_TIMEOUT:.0f} s;", hint="ask for larger triangles.") from None
+            raise GeometryError(
+                f"pymeshlab took over {_TIMEOUT:.0f} s;", hint="ask for larger triangles."
+            ) from None
         if ended.returncode == _NOT_INSTALLED:
             raise MissingDependencyError("this needs pymeshlab;", hint="pip install pymeshlab.")
         if ended.returncode or not target.exists():
-            tail = (ended.stderr or ended.stdout).strip().splitlines()[-1:] or [f"exit code {ended.returncode}"]
+            tail = (ended.stderr or ended.stdout).strip().splitlines()[-1:] or [
+                f"exit code {ended.returncode}"
+            ]
             raise GeometryError(f"pymeshlab failed: {tail[0]}", hint="try other sizes, or the method nets.")
         with np.load(target) as made:
             return {key: made[key] for key in made.files}
@@ -105,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
         data = {key: given[key] for key in given.files}
     order = json.loads(str(data["order"]))
     if order["task"] == "remesh":
-        result = {}
+        result: dict[str, npt.NDArray[Any]] = {}
         for i in range(order["count"]):
             points, triangles = _remesh_one(pymeshlab, data[f"points{i}"], data[f"triangles{i}"], order)
             result[f"points{i}"], result[f"triangles{i}"] = points, triangles

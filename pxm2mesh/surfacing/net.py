@@ -61,8 +61,9 @@ def extract_surface(volume: LabelVolume, *, cell_size: CellSize = 1) -> Interfac
 
     Args:
         volume: The sample.
-        cell_size: Voxels per cell edge, one number or one per axis, or a length ``"0.8 um"``. Larger cells take the label that most of
-            their voxels have. Where the size does not divide the volume, a few cells are a voxel wider.
+        cell_size: Voxels per cell edge, one number or one per axis, or a length ``"0.8 um"``. Larger cells take the
+            label that most of their voxels have. Where the size does not divide the volume, a few cells are a
+            voxel wider.
 
     Returns:
         The surface; at cell size 1 every region has exactly the volume of its voxels. ``lattice.ledger`` says what
@@ -84,7 +85,7 @@ def extract_surface(volume: LabelVolume, *, cell_size: CellSize = 1) -> Interfac
         S. F. F. Gibson, Constrained elastic surface nets, MICCAI 1998 (the net of a label volume).
     """
     sizes = parse_cell_size(cell_size, volume)
-    fields = indicator_fields(volume, sigma=[max(1.0, s / 2) for s in sizes]) if max(sizes) > 1 else None
+    fields = indicator_fields(volume, sigma=[max(1.0, s / 2) for s in sizes], islands=False) if max(sizes) > 1 else None
     cells = coarsen(volume, sizes, indicators=fields)
     node, quads, sides = net_of(cells.regions.ids)
     triangles = triangles_of(quads, parity_diagonals(node, quads, cells.regions.ids.shape))

@@ -1,5 +1,8 @@
-"""Compiled loops of the surface net. Each plane of the lattice is numbered and written on its own, so that
-beside the result only two planes per thread are in memory, and the bytes do not depend on the threads."""
+"""Compiled loops of the surface net.
+
+Each plane of the lattice is numbered and written on its own, so that beside the result only two planes per thread are
+in memory, and the bytes do not depend on the threads.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from numba import njit, prange
 Array = npt.NDArray[Any]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def region_at(cells: Array, i: int, j: int, k: int) -> int:
     """Region of a cell; 0 outside of the box."""
     n0, n1, n2 = cells.shape
@@ -21,17 +24,17 @@ def region_at(cells: Array, i: int, j: int, k: int) -> int:
     return int(cells[i, j, k])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def on_net(cells: Array, i: int, j: int, k: int) -> bool:
     """Whether the eight cells around a lattice corner are not all of one region."""
     first = region_at(cells, i, j, k)
-    for d in range(1, 8):
+    for d in range(1, 8):  # noqa: SIM110 (numba has no any())
         if region_at(cells, i - (d >> 2), j - ((d >> 1) & 1), k - (d & 1)) != first:
             return True
     return False
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def count_planes(cells: Array) -> Array:
     """(n0 + 1, 2) points in each plane i of corners, and quads with their low corner in it."""
     n0, n1, n2 = cells.shape
@@ -55,7 +58,7 @@ def count_planes(cells: Array) -> Array:
     return counts
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _number_plane(cells: Array, i: int, first: int, number: Array) -> None:
     n1 = number.shape[0]
     n2 = number.shape[1]
@@ -66,8 +69,10 @@ def _number_plane(cells: Array, i: int, first: int, number: Array) -> None:
                 first += 1
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
-def fill_planes(cells: Array, first_point: Array, first_quad: Array, node: Array, quads: Array, sides: Array) -> None:
+@njit(cache=True, parallel=True)
+def fill_planes(
+    cells: Array, first_point: Array, first_quad: Array, node: Array, quads: Array, sides: Array
+) -> None:
     """Write the points' lattice corners, the quads and their regions.
 
     Args:
@@ -125,7 +130,7 @@ def fill_planes(cells: Array, first_point: Array, first_quad: Array, node: Array
                         q += 1
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def split_quads(quads: Array, first: Array, triangles: Array) -> None:
     """Two triangles per quad, one after the other; ``first`` True joins corners 0 and 2, False 1 and 3."""
     for q in prange(len(quads)):

@@ -13,8 +13,10 @@ from pxm2mesh.surfacing.indicator_kernels import sample
 Array = npt.NDArray[Any]
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
-def refine_labels(values: Array, offset: Array, fx: int, fy: int, fz: int, band: float) -> tuple[Array, Array]:
+@njit(cache=True, parallel=True)
+def refine_labels(
+    values: Array, offset: Array, fx: int, fy: int, fz: int, band: float
+) -> tuple[Array, Array]:
     """The field with the largest value at the centre of each fine voxel.
 
     Args:
@@ -60,7 +62,7 @@ def refine_labels(values: Array, offset: Array, fx: int, fy: int, fz: int, band:
     return out, close
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def nearest_body(ids: Array, group: Array, best: Array, fx: int, fy: int, fz: int) -> Array:
     """The nearest body of the winning field within two voxels of each fine voxel; the voxel's own if there is none."""
     n0, n1, n2 = ids.shape

@@ -68,9 +68,7 @@ class Shell:
         write_triangles(path, self.points, self.triangles)
 
     def __repr__(self) -> str:
-        return (
-            f"Shell({self.name}: {len(self.triangles):,} triangles, {self.volume():.4g} µm³, {self.area():.4g} µm²)"
-        )
+        return f"Shell({self.name}: {len(self.triangles):,} triangles, {self.volume():.4g} µm³, {self.area():.4g} µm²)"
 
 
 def enclosed_volume(points: npt.NDArray[np.float64], triangles: npt.NDArray[Any]) -> float:
@@ -165,7 +163,9 @@ def surface_of_shells(shells: Sequence[Shell], volume: LabelVolume) -> Interface
     phase, measured, start = [OUTSIDE], [0.0], 0
     for number, shell in enumerate(shells, start=1):
         if not shell.is_watertight():
-            raise GeometryError(f"the shell of {shell.name} is open;", hint="remesh it, or use the method nets.")
+            raise GeometryError(
+                f"the shell of {shell.name} is open;", hint="remesh it, or use the method nets."
+            )
         points.append(shell.points)
         triangles.append(shell.triangles + start)
         sides.append(np.tile(np.array([[number, 0]], np.int32), (len(shell.triangles), 1)))

@@ -50,7 +50,12 @@ class SmoothOptions:
     sigma: float | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (("sweeps", 0, 1000), ("relaxation", 0, 1), ("certificate", 0.01, 1), ("reach", 0, 2)):
+        for name, low, high in (
+            ("sweeps", 0, 1000),
+            ("relaxation", 0, 1),
+            ("certificate", 0.01, 1),
+            ("reach", 0, 2),
+        ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UsageError(f"{name} {value!r} must be from {low} to {high}.")
@@ -89,7 +94,7 @@ def smooth(
     """
     chosen = options or SmoothOptions()
     if surface.lattice is None:
-        raise UsageError("this surface does not come from extract_surface;", hint="smooth what extract_surface returns.")
+        raise UsageError("this surface does not come from extract_surface;", hint="smooth what that returns.")
     if chosen.certificate >= 1 or chosen.sweeps == 0:
         return _as_it_is(surface, chosen)
     state = _State(surface, surface.lattice, chosen)
@@ -105,7 +110,7 @@ def _fields(lattice: SurfaceLattice, options: SmoothOptions) -> Indicators:
     if lattice.indicators is not None and options.sigma is None:
         return lattice.indicators
     sigma = np.maximum(1.0, lattice.cell_size / 2) if options.sigma is None else np.full(3, options.sigma)
-    return indicator_fields(lattice.volume, sigma=sigma.tolist())
+    return indicator_fields(lattice.volume, sigma=sigma.tolist(), islands=bool(lattice.cell_size.max() == 1))
 
 
 def _as_it_is(surface: InterfaceSurface, options: SmoothOptions) -> InterfaceSurface:
@@ -137,7 +142,9 @@ class _State:
         self.node, self.quads, self.sides = net_of(lattice.cells)
         self.rest = self.X[self.node]
         widths = [np.diff(n) for n in lattice.nodes]
-        self.unit = float(np.prod([w.min() for w in widths])) / 2  # a face's undeformed determinant in the least cell
+        self.unit = (
+            float(np.prod([w.min() for w in widths])) / 2
+        )  # a face's undeformed determinant in the least cell
         self.need = options.certificate * self.unit
         self.reach = options.reach * np.array([w.min() for w in widths])
         self.offset = np.zeros(len(surface.region_phase))
@@ -192,9 +199,10 @@ class _State:
         project = min(1.0, 0.2 + 0.1 * number)
         self._move_net(relax, project)
         self._free_centres()
+        n0, n1, n2 = self.shape
         if number % 2 == 0:
             for corners in self.inner_colours:
-                smooth_kernels.move_inner(corners, self.X, self.Z, *self.shape, 0.5, self.need)
+                smooth_kernels.move_inner(corners, self.X, self.Z, n0, n1, n2, 0.5, self.need)
             self._free_centres()
         if number >= self.options.sweeps // 2 or number == last:
             self._choose_diagonals()
@@ -217,8 +225,9 @@ class _State:
             )  # fmt: skip
 
     def _free_centres(self) -> None:
+        n0, n1, n2 = self.shape
         for cells in self.cell_colours:
-            certificate.free_centres(cells, self.X, self.Z, *self.shape, 1.5 * self.need)
+            certificate.free_centres(cells, self.X, self.Z, n0, n1, n2, 1.5 * self.need)
 
     def _choose_diagonals(self, *, keep: bool = False) -> None:
         valid = certificate.quad_certificates(self.node, self.quads, self.X, self.Z, *self.shape)
@@ -234,7 +243,8 @@ class _State:
         low, high = self.sides[:, 0], self.sides[:, 1]
         self.area = area
         volume = np.bincount(low, flux, count) - np.bincount(high, flux, count)
-        return volume, np.bincount(low, area, count) + np.bincount(high, area, count)
+        areas = np.bincount(low, area, count) + np.bincount(high, area, count)
+        return np.asarray(volume, np.float64), np.asarray(areas, np.float64)
 
     def _correct(self, number: int) -> float:
         """Shift the indicators by what would restore the volume of every region, and of every phase.
@@ -259,7 +269,9 @@ class _State:
                      int((self.outcome == 9).sum()), worst)  # fmt: skip
         return worst
 
-    def _shifts(self, error: npt.NDArray[np.float64], area: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _shifts(
+        self, error: npt.NDArray[np.float64], area: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
         """How far every region must grow, so that the exchange across all pairs restores the volumes.
 
         Growing region a by s_a against region b by s_b moves (s_a − s_b)·area of the pair: a graph Laplacian,

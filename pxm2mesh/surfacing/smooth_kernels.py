@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 _BLOCK = 256  # points per parallel task, which share their scratch arrays
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def regions_around(cells: Array, i: int, j: int, k: int, found: Array) -> int:
     """The distinct regions (0: outside) of the eight cells at a corner go into ``found``; returns how many."""
     count = 0
@@ -35,7 +35,7 @@ def regions_around(cells: Array, i: int, j: int, k: int, found: Array) -> int:
     return count
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def link_points(cells: Array, node: Array, links: Array, box: Array) -> None:
     """Which of the six lattice neighbours each point of the net is averaged over.
 
@@ -77,7 +77,7 @@ def link_points(cells: Array, node: Array, links: Array, box: Array) -> None:
         links[q] = bits
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _edge_on_net(cells: Array, i: int, j: int, k: int, axis: int, step: int) -> bool:
     back = (step - 1) // 2  # the edge's cells along the axis: at 0 for a step up, at −1 for a step down
     first = -1
@@ -97,7 +97,7 @@ def _edge_on_net(cells: Array, i: int, j: int, k: int, axis: int, step: int) -> 
     return False
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def pull(fields: Array, group: Array, offset: Array, found: Array, count: int, box: int, limit: float, x: float,
          y: float, z: float, step: Array, grad: Array) -> None:  # fmt: skip
     """The shortest step to where the indicators of all regions at a point are equal (Gauss–Newton, one iteration).
@@ -171,7 +171,7 @@ def pull(fields: Array, group: Array, offset: Array, found: Array, count: int, b
             step[a] *= limit / length
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def move_net(points: Array, node: Array, links: Array, box: Array, cells: Array, X: Array, Z: Array, rest: Array,
              fields: Array, group: Array, offset: Array, relax: float, project: float, reach: Array, need: float,
              outcome: Array) -> None:  # fmt: skip
@@ -229,7 +229,9 @@ def move_net(points: Array, node: Array, links: Array, box: Array, cells: Array,
             count = regions_around(cells, i, j, k, found)
             if project > 0.0:
                 for _ in range(3):
-                    pull(fields, group, offset, found, count, frozen, limit, new[0], new[1], new[2], step, grad)
+                    pull(
+                        fields, group, offset, found, count, frozen, limit, new[0], new[1], new[2], step, grad
+                    )
                     for a in range(3):
                         new[a] += project * step[a]
             for a in range(3):
@@ -240,7 +242,7 @@ def move_net(points: Array, node: Array, links: Array, box: Array, cells: Array,
             outcome[v] = _try_moves(X, Z, n0, n1, n2, i, j, k, p, old, new, flat, need)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _try_moves(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: int, k: int, p: int, old: Array, new: Array,
                flat: Array, need: float) -> int:  # fmt: skip
     """The whole move, ½, ¼, ⅒ of it, the relaxation along the surface, and the projection alone, in this order."""
@@ -280,8 +282,10 @@ def _try_moves(X: Array, Z: Array, n0: int, n1: int, n2: int, i: int, j: int, k:
     return 9
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
-def move_inner(corners: Array, X: Array, Z: Array, n0: int, n1: int, n2: int, relax: float, need: float) -> None:
+@njit(cache=True, parallel=True)
+def move_inner(
+    corners: Array, X: Array, Z: Array, n0: int, n1: int, n2: int, relax: float, need: float
+) -> None:
     """Let the corners of one colour that are not on the net follow: towards the average of their neighbours."""
     s0 = (n1 + 1) * (n2 + 1)
     s1 = n2 + 1
@@ -314,7 +318,7 @@ def move_inner(corners: Array, X: Array, Z: Array, n0: int, n1: int, n2: int, re
                     X[p, a] = old[a]
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def choose_diagonals(
     quads: Array, P: Array, valid: Array, need: float, keep: bool, first: Array, quality: Array
 ) -> None:
@@ -349,7 +353,7 @@ def choose_diagonals(
         quality[q] = max(one, two)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _shape(P: Array, a: int, b: int, c: int) -> float:
     ux = P[b, 0] - P[a, 0]
     uy = P[b, 1] - P[a, 1]
@@ -362,10 +366,10 @@ def _shape(P: Array, a: int, b: int, c: int) -> float:
     nz = ux * vy - uy * vx
     edges = ux * ux + uy * uy + uz * uz + vx * vx + vy * vy + vz * vz
     edges += (vx - ux) ** 2 + (vy - uy) ** 2 + (vz - uz) ** 2
-    return 2.0 * 3.0**0.5 * (nx * nx + ny * ny + nz * nz) ** 0.5 / max(edges, 1e-300)
+    return float(2.0 * 3.0**0.5 * (nx * nx + ny * ny + nz * nz) ** 0.5 / max(edges, 1e-300))
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True)
 def measure_quads(quads: Array, P: Array, first: Array, flux: Array, area: Array) -> None:
     """Volume flux (what the quad adds to the region below it) and area of every quad, as its diagonal cuts it."""
     for q in prange(len(quads)):

@@ -74,7 +74,9 @@ def write_surfaces(
     return surface, files
 
 
-def write_shells(shells: Sequence[Shell], folder: str | os.PathLike[str], shell_format: str = "stl") -> list[Path]:
+def write_shells(
+    shells: Sequence[Shell], folder: str | os.PathLike[str], shell_format: str = "stl"
+) -> list[Path]:
     """One file per shell, ``NMC.stl`` or ``NMC-0012.stl``, and ``shells.json`` with their records.
 
     Returns:
