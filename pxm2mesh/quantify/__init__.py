@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pxm2mesh.quantify.areas import AreaMethod as AreaMethod
 from pxm2mesh.quantify.areas import interface_areas as interface_areas
+from pxm2mesh.quantify.blocks import quantify_blocks as quantify_blocks
 from pxm2mesh.quantify.compare import Comparison as Comparison
 from pxm2mesh.quantify.compare import boundary_variants as boundary_variants
 from pxm2mesh.quantify.compare import compare as compare
@@ -70,6 +71,7 @@ __all__ = [
     "measure_particles",
     "overhang",
     "quantify",
+    "quantify_blocks",
     "quantify_with_intervals",
     "quantity_names",
     "representative_volume",

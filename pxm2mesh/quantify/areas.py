@@ -131,15 +131,23 @@ def projected_areas(
     """
     from pxm2mesh.quantify import _area_kernels as kernels
 
-    offsets, weights = _windows()
-    faces = np.prod(spacing) / spacing
     shape = (int(row.max()) + 1, int(column.max()) + 1)
     return np.asarray(
         sum_over_planes(
-            kernels.projected_faces, keys.shape[0], lambda: np.zeros(shape),
-            keys, row, column, _REACH, offsets, weights, faces, 1 / spacing,
+            kernels.projected_faces,
+            keys.shape[0],
+            lambda: np.zeros(shape),
+            keys,
+            row,
+            column,
+            *face_geometry(spacing),
         )
-    )  # fmt: skip
+    )
+
+
+def face_geometry(spacing: Float) -> tuple[int, npt.NDArray[np.int64], Float, Float, Float]:
+    """What the kernel of projected faces needs: reach, window positions and weights, face areas, 1/spacing."""
+    return (_REACH, *_windows(), np.asarray(np.prod(spacing) / spacing), 1 / spacing)
 
 
 @cache
