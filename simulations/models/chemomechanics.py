@@ -402,7 +402,9 @@ def _active_phases(
             and materials[p].get("transport.diffusivity") is not None
         )
     if not chosen:
-        raise UsageError("no phase takes lithium;", hint="name the active phases, or give one swelling and diffusivity.")
+        raise UsageError(
+            "no phase takes lithium;", hint="name the active phases, or give one swelling and diffusivity."
+        )
     for phase in chosen:
         if phase not in materials:
             raise StudyError(f"active phase {phase!r} has no material.")

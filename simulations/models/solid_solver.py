@@ -101,7 +101,8 @@ class SolidSolver:
         tangent = ufl.derivative(residual, displacement)
         self._residual, self._tangent = fem.form(residual), fem.form(tangent)
         self._action = fem.form(ufl.action(tangent, self._direction))
-        self._faces = {name: domain.dofs_on(space, name) for name in {s.face for s in supports}}
+        # In the order of the supports: locating is collective, and a set is ordered differently on each rank.
+        self._faces = {name: domain.dofs_on(space, name) for name in dict.fromkeys(s.face for s in supports)}
         self._plates = [s for s in supports if isinstance(s, Plate)]
         self._gaps = [s for s in supports if isinstance(s, Gap)]
         self._held = self._held_components(supports)

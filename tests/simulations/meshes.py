@@ -73,8 +73,9 @@ def ball_sector(
 ) -> TetMesh:
     """The first octant of a ball (or of a hollow one) in concentric layers of tetrahedra.
 
-    The layers are polyhedra with the volume of the balls they stand for. The planes x = 0, y = 0, z = 0 are the box faces ``"x-"``, ``"y-"``, ``"z-"``; the outer (and inner) sphere
-    borders on the unmeshed phase ``outside``, so that it is the interface ``"NMC | void"``.
+    The layers are polyhedra with the volume of the balls they stand for. The planes x = 0, y = 0, z = 0
+    are the box faces ``"x-"``, ``"y-"``, ``"z-"``; the outer sphere borders on the unmeshed phase ``outside``,
+    so that it is the interface ``"NMC | void"``.
 
     Args:
         radii: Ascending radii of the layers, µm; begins with 0 for a full ball.
