@@ -59,7 +59,9 @@ def write_exodus(path: Path, mesh: TetMesh, groups: FacetGroups) -> None:
         file.createVariable("time_whole", "d", ("time_step",))[0] = 0.0
         _names(file, "name_elem_var", ["region"], "num_elem_var")
         for number, (_, cells) in enumerate(blocks, start=1):
-            values = file.createVariable(f"vals_elem_var1eb{number}", "d", ("time_step", f"num_el_in_blk{number}"))
+            values = file.createVariable(
+                f"vals_elem_var1eb{number}", "d", ("time_step", f"num_el_in_blk{number}")
+            )
             values[0] = mesh.cell_region[cells].astype(np.float64)
 
 

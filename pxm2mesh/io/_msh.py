@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.io._mesh_groups import FacetGroups
-from pxm2mesh.surface import BOX_FACES
 from pxm2mesh.tetmesh import TetMesh
 
 
@@ -45,9 +44,7 @@ def write_msh(path: Path, mesh: TetMesh, groups: FacetGroups) -> None:
         stream.write(b"\n$EndElements\n")
 
 
-def _surfaces(
-    mesh: TetMesh, groups: FacetGroups
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _surfaces(mesh: TetMesh, groups: FacetGroups) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(s, 3) low region, high region, group of each surface entity; (f,) the entity of each facet."""
     rows = np.column_stack([np.sort(mesh.facet_sides, axis=1), groups.of]).astype(np.int64)
     surfaces, of = np.unique(rows, axis=0, return_inverse=True)
@@ -113,7 +110,9 @@ def _write_elements(
         for position, entity in enumerate(entities.tolist()):
             mine = order[ends[position] : ends[position + 1]]
             number = entity + 1 if dimension == 2 else entity
-            stream.write(np.array([dimension, number, kind], "<i4").tobytes() + np.array([len(mine)], "<u8").tobytes())
+            stream.write(
+                np.array([dimension, number, kind], "<i4").tobytes() + np.array([len(mine)], "<u8").tobytes()
+            )
             rows = np.empty((len(mine), elements.shape[1] + 1), "<u8")
             rows[:, 0] = np.arange(tag, tag + len(mine))
             rows[:, 1:] = elements[mine] + 1

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
-from xml.sax.saxutils import quoteattr, unescape
+from xml.sax.saxutils import escape, unescape
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,9 @@ def write_vtu(
         for name, array in (fields or {}).items():
             if len(array):
                 _write_array(stream, name, array, f' NumberOfTuples="{len(array)}"')
-        stream.write(f'</FieldData>\n<Piece NumberOfPoints="{len(points)}" NumberOfCells="{count}">\n<Points>\n'.encode())
+        stream.write(
+            f'</FieldData>\n<Piece NumberOfPoints="{len(points)}" NumberOfCells="{count}">\n<Points>\n'.encode()
+        )
         _write_array(stream, "Points", points)
         stream.write(b"</Points>\n<Cells>\n")
         _write_array(stream, "connectivity", cells.ravel())
@@ -76,7 +78,7 @@ def write_vtu(
 def _write_array(stream: IO[bytes], name: str, array: npt.NDArray[Any], more: str = "") -> None:
     """VTK's block format: base64 of counts and sizes, then base64 of the zlib blocks."""
     width = f' NumberOfComponents="{array.shape[1]}"' if array.ndim == 2 else ""
-    stream.write(f'<DataArray type="{_VTK_TYPES[str(array.dtype)]}" Name={quoteattr(name)}{width}{more} '
+    stream.write(f'<DataArray type="{_VTK_TYPES[str(array.dtype)]}" Name="{_escaped(name)}"{width}{more} '
                  f'format="binary">\n'.encode())  # fmt: skip
     raw = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).cast("B")
     packed = [zlib.compress(raw[i : i + _BLOCK], 1) for i in range(0, len(raw), _BLOCK)]
@@ -84,6 +86,10 @@ def _write_array(stream: IO[bytes], name: str, array: npt.NDArray[Any], more: st
     stream.write(base64.b64encode(header.tobytes()))
     stream.write(base64.b64encode(b"".join(packed)))
     stream.write(b"\n</DataArray>\n")
+
+
+def _escaped(name: str) -> str:
+    return escape(name, {'"': "&quot;"})
 
 
 def read_vtu(path: Path) -> dict[str, dict[str, npt.NDArray[Any]]]:
@@ -101,7 +107,9 @@ def read_vtu(path: Path) -> dict[str, dict[str, npt.NDArray[Any]]]:
     content = path.read_bytes()
     head = content[:400]
     if b'header_type="UInt64" compressor="vtkZLibDataCompressor"' not in head or b"AppendedData" in content:
-        raise DataError(f"{path} is a VTU file of another kind;", hint="only files written by pxm2mesh are read back.")
+        raise DataError(
+            f"{path} is a VTU file of another kind;", hint="only files written by pxm2mesh are read back."
+        )
     result: dict[str, dict[str, npt.NDArray[Any]]] = {}
     try:
         for key, tag in _SECTIONS.items():
@@ -119,9 +127,13 @@ def _read_section(content: bytes) -> dict[str, npt.NDArray[Any]]:
         end = content.index(b">\n", at)
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', content[at:end].decode("utf-8")))
         stop = content.index(b"\n</DataArray>", end)
-        array = _unpacked(content[end + 2 : stop]).view(np.dtype({v: k for k, v in _VTK_TYPES.items()}[attributes["type"]]))
+        array = _unpacked(content[end + 2 : stop]).view(
+            np.dtype({v: k for k, v in _VTK_TYPES.items()}[attributes["type"]])
+        )
         width = int(attributes.get("NumberOfComponents", 1))
-        arrays[unescape(attributes["Name"], {"&quot;": '"'})] = array.reshape(-1, width) if width > 1 else array
+        arrays[unescape(attributes["Name"], {"&quot;": '"'})] = (
+            array.reshape(-1, width) if width > 1 else array
+        )
         at = stop
     return arrays
 

@@ -49,7 +49,8 @@ def write_xdmf(
                 file[f"{centre}/{name}".replace("[", "(").replace("]", ")")] = values
         file.attrs["names"] = json.dumps({k: list(v) for k, v in names.items()}, ensure_ascii=False)
     lines = [
-        '<?xml version="1.0"?>', '<Xdmf Version="3.0">', "<Domain>", f"<Grid Name={quoteattr(grid)} GridType=\"Uniform\">",
+        '<?xml version="1.0"?>', '<Xdmf Version="3.0">', "<Domain>",
+        f'<Grid Name={quoteattr(grid)} GridType="Uniform">',
         f'<Topology TopologyType="{_KIND[cells.shape[1]]}" NumberOfElements="{len(cells)}">',
         _item(cells, f"{heavy_name}:/cells"), "</Topology>",
         '<Geometry GeometryType="XYZ">', _item(points, f"{heavy_name}:/points"), "</Geometry>",
@@ -60,8 +61,12 @@ def write_xdmf(
             lines += [f'<Attribute Name={quoteattr(name)} AttributeType="Scalar" Center="{centre}">',
                       _item(values, f"{heavy_name}:/{inside}"), "</Attribute>"]  # fmt: skip
     # the form in which meshio keeps names
-    maps = "".join(f'<map key={quoteattr(k)} dim="{dim}">{number}</map>' for k, (dim, number) in names.items())
-    lines.append(f'<Information Name="Information" Value="{len(names)}"><![CDATA[<main>{maps}</main>]]></Information>')
+    maps = "".join(
+        f'<map key={quoteattr(k)} dim="{dim}">{number}</map>' for k, (dim, number) in names.items()
+    )
+    lines.append(
+        f'<Information Name="Information" Value="{len(names)}"><![CDATA[<main>{maps}</main>]]></Information>'
+    )
     lines += ["</Grid>", "</Domain>", "</Xdmf>", ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 

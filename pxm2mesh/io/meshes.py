@@ -43,8 +43,8 @@ def write_mesh(mesh: TetMesh, path: str | os.PathLike[str]) -> None:
     final = Path(path)
     suffix = final.suffix.lower()
     if suffix not in FORMATS:
-        raise UsageError(f"a mesh cannot be written as {suffix or 'a file without suffix'!r};",
-                         hint=did_you_mean(suffix, FORMATS) if suffix else f"use one of {', '.join(FORMATS)}.")  # fmt: skip
+        remedy = did_you_mean(suffix, FORMATS) if suffix else f"use one of {', '.join(FORMATS)}."
+        raise UsageError(f"a mesh cannot be written as {suffix or 'a file without suffix'!r};", hint=remedy)
     groups = facet_groups(mesh)
     try:
         _WRITERS[suffix](mesh, groups, final)
@@ -92,7 +92,9 @@ def _write_xdmf(mesh: TetMesh, groups: FacetGroups, path: Path) -> None:
         (_interfaces(path), "interfaces", mesh.points[used], facets.reshape(-1, 3).astype(np.int32),
          _facet_data(mesh, groups), {}),
     )  # fmt: skip
-    names = {p.name: (3, p.label) for p in mesh.phases} | {name: (2, i) for i, name in enumerate(groups.names)}
+    names = {p.name: (3, p.label) for p in mesh.phases} | {
+        name: (2, i) for i, name in enumerate(groups.names)
+    }
     for light, grid, points, cells, cell_data, point_data in parts:
         heavy = light.with_suffix(".h5")
         with replacing(light) as part, replacing(heavy) as heavy_part:
@@ -114,7 +116,13 @@ def _write_exodus(mesh: TetMesh, groups: FacetGroups, path: Path) -> None:
         write_exodus(part, mesh, groups)
 
 
-_WRITERS = {".vtu": _write_vtu, ".msh": _write_msh, ".xdmf": _write_xdmf, ".inp": _write_abaqus, ".exo": _write_exodus}
+_WRITERS = {
+    ".vtu": _write_vtu,
+    ".msh": _write_msh,
+    ".xdmf": _write_xdmf,
+    ".inp": _write_abaqus,
+    ".exo": _write_exodus,
+}
 
 
 def _interfaces(path: Path) -> Path:
@@ -124,8 +132,13 @@ def _interfaces(path: Path) -> Path:
 def _tables(mesh: TetMesh) -> dict[str, npt.NDArray[Any]]:
     """Every phase as a field array ``phase NMC`` with its label, and the whole table as JSON text in bytes."""
     table = [asdict(phase) for phase in mesh.phases]
-    labels: dict[str, npt.NDArray[Any]] = {f"phase {p.name}": np.array([p.label], np.int32) for p in mesh.phases}
-    return {**labels, "phase_table": np.frombuffer(json.dumps(table, ensure_ascii=False).encode("utf-8"), np.uint8)}
+    labels: dict[str, npt.NDArray[Any]] = {
+        f"phase {p.name}": np.array([p.label], np.int32) for p in mesh.phases
+    }
+    return {
+        **labels,
+        "phase_table": np.frombuffer(json.dumps(table, ensure_ascii=False).encode("utf-8"), np.uint8),
+    }
 
 
 def _facet_data(mesh: TetMesh, groups: FacetGroups) -> dict[str, npt.NDArray[Any]]:
@@ -157,7 +170,7 @@ def mesh_record(mesh: TetMesh) -> dict[str, Any]:
         "route": known.pop("route", {}),
     }
     versions = {"pxm2mesh": __version__, "numpy": np.__version__, **known.pop("versions", {})}
-    tail = {k: known.pop(k) for k in ("seconds", "peak_rss_mb") if k in known}
+    tail: dict[str, Any] = {k: known.pop(k) for k in ("seconds", "peak_rss_mb") if k in known}
     return {**record, **known, "versions": versions, "digest": digest(mesh), **tail}
 
 
@@ -245,13 +258,17 @@ def read_mesh(path: str | os.PathLike[str]) -> TetMesh:
     if suffix == ".npz":
         return load_arrays(final)
     if suffix != ".vtu":
-        raise UsageError(f"a mesh cannot be read back from {suffix!r};", hint="write it as .vtu (or .npz) as well.")
+        raise UsageError(
+            f"a mesh cannot be read back from {suffix!r};", hint="write it as .vtu (or .npz) as well."
+        )
     from pxm2mesh.io._vtu import read_vtu
 
     try:
         inner, outer = read_vtu(final), read_vtu(_interfaces(final))
         fields, faces = inner["fields"], outer["cell_data"]
-        phases = PhaseTable(Phase(**row) for row in json.loads(fields["phase_table"].tobytes().decode("utf-8")))
+        phases = PhaseTable(
+            Phase(**row) for row in json.loads(fields["phase_table"].tobytes().decode("utf-8"))
+        )
         number = outer["point_data"]["mesh_point"]
         record = _stored_record(final)
         return TetMesh(
@@ -297,12 +314,18 @@ def save_arrays(mesh: TetMesh, path: str | os.PathLike[str]) -> None:
     Raises:
         DataError: The place cannot be written.
     """
-    text = json.dumps({"phases": [asdict(phase) for phase in mesh.phases], "record": dict(mesh.record)}, ensure_ascii=False)
+    text = json.dumps(
+        {"phases": [asdict(phase) for phase in mesh.phases], "record": dict(mesh.record)}, ensure_ascii=False
+    )
     arrays: dict[str, Any] = {name: getattr(mesh, name) for name in _ARRAYS}
     arrays |= {f"point_fields/{name}": values for name, values in mesh.point_fields.items()}
     arrays |= {f"cell_fields/{name}": values for name, values in mesh.cell_fields.items()}
     arrays["meta"] = np.frombuffer(text.encode("utf-8"), np.uint8)
-    with replacing(path) as part, part.open("wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        replacing(path) as part,
+        part.open("wb") as stream,
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive,
+    ):
         for name, array in arrays.items():  # as numpy.savez, but with a fixed date: same mesh, same bytes
             entry = zipfile.ZipInfo(name.replace("/", "|") + ".npy", (1980, 1, 1, 0, 0, 0))
             with archive.open(entry, "w", force_zip64=True) as item:

@@ -27,4 +27,6 @@ def warm() -> None:
     from pxm2mesh.volume import LabelVolume
 
     labels = np.random.default_rng(0).integers(1, 4, (6, 6, 6)).astype(np.uint8)
-    mesh_volume(LabelVolume(labels, {"a": 1, "b": 2, "c": 3}, "1 um"), MeshOptions(cell_size=1, method="lattice"))
+    mesh_volume(
+        LabelVolume(labels, {"a": 1, "b": 2, "c": 3}, "1 um"), MeshOptions(cell_size=1, method="lattice")
+    )

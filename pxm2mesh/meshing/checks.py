@@ -52,11 +52,16 @@ def check(made: Draft, surface: InterfaceSurface) -> None:
     bad = np.flatnonzero(~(volume > 0))
     if len(bad):
         where = np.round(p[made.cells[bad[0]]].mean(axis=0), 3).tolist()
-        raise GateError(f"{len(bad)} of {len(volume)} cells are flat or inverted, the first near {where} µm.", bad)
+        raise GateError(
+            f"{len(bad)} of {len(volume)} cells are flat or inverted, the first near {where} µm.", bad
+        )
     _check_faces(made)
     count = len(surface.region_phase)
     by_cells = np.bincount(made.cell_region, volume, count)
-    empty = np.flatnonzero((by_cells[1:] == 0) & (np.bincount(surface.sides.ravel(), minlength=count)[1:] > 0)) + 1
+    empty = (
+        np.flatnonzero((by_cells[1:] == 0) & (np.bincount(surface.sides.ravel(), minlength=count)[1:] > 0))
+        + 1
+    )
     if len(empty):
         raise GateError(f"{len(empty)} regions have no cells: {empty[:8].tolist()}.")
     if surface.lattice is not None:  # shells by themselves fill no box
@@ -100,7 +105,9 @@ def _check_box(made: Draft, surface: InterfaceSurface) -> None:
             area = np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1).sum() / 2
             whole = float(np.prod(np.delete(size, axis)))
             if abs(area - whole) > 1e-9 * whole:
-                raise GateError(f"box face {BOX_FACES[2 * axis + end]} has {area:.9g} µm² instead of {whole:.9g}.")
+                raise GateError(
+                    f"box face {BOX_FACES[2 * axis + end]} has {area:.9g} µm² instead of {whole:.9g}."
+                )
     if found != len(outer):
         raise GateError(f"{len(outer) - found} of {len(outer)} outer facets do not lie on a box face.")
 
@@ -227,6 +234,8 @@ def euler_numbers(made: Draft, surface: InterfaceSurface) -> Mapping[str, int]:
         if len(skin) == 0:
             continue
         edges = np.sort(np.concatenate([skin[:, [0, 1]], skin[:, [1, 2]], skin[:, [2, 0]]]), axis=1)
-        count = len(np.unique(skin)) - len(np.unique(edges[:, 0].astype(np.int64) * n + edges[:, 1])) + len(skin)
+        count = (
+            len(np.unique(skin)) - len(np.unique(edges[:, 0].astype(np.int64) * n + edges[:, 1])) + len(skin)
+        )
         result[phase.name] = int(count)
     return result

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import MeshingError
-from pxm2mesh.meshing.options import MeshOptions, Sizing
+from pxm2mesh.meshing.options import DEFAULTS, MeshOptions, Sizing
 from pxm2mesh.meshing.sizing import distances, sizes_inside
 from pxm2mesh.volume import LabelVolume
 
@@ -41,7 +41,7 @@ class Cost:
     cell_size: tuple[int, int, int]
 
 
-def predict_cost(volume: LabelVolume, options: MeshOptions = MeshOptions()) -> Cost:
+def predict_cost(volume: LabelVolume, options: MeshOptions = DEFAULTS) -> Cost:
     """Cells, time and memory that `mesh_volume` will take.
 
     Args:
@@ -101,7 +101,9 @@ def _count(
     near, far = sizing.lengths(cell_size)
     usual = 1.2 * cell_size  # cells smaller than the interface's triangles only pay off away from them
     more = max(1.0, usual / near) ** _FINER_POWER
-    size = sizes_inside(distance, replace(sizing, near=f"{max(near, usual):.9g} um", far=f"{far:.9g} um"), cell_size)
+    size = sizes_inside(
+        distance, replace(sizing, near=f"{max(near, usual):.9g} um", far=f"{far:.9g} um"), cell_size
+    )
     inside = float(np.sum(np.prod(spacing) / size**3))
     faces = sum(int(np.count_nonzero(np.diff(labels.astype(np.int64), axis=a))) for a in range(3))
     box = 2 * sum(int(np.prod(np.delete(labels.shape, a))) for a in range(3))
@@ -129,7 +131,10 @@ def reach_target(volume: LabelVolume, options: MeshOptions) -> MeshOptions:
         trial = replace(options, cell_size=float(size), target_cells=None)
         labels, spacing, cell_size = _thinned(volume, trial.voxels(volume))
         distance = distances(labels, spacing)
-        if _count(labels, distance, spacing, cell_size, _finer(options.sizing, 0.0)) <= target or size == largest:
+        if (
+            _count(labels, distance, spacing, cell_size, _finer(options.sizing, 0.0)) <= target
+            or size == largest
+        ):
             break
     low, high = 0.0, 1.0
     for _ in range(20):
@@ -166,8 +171,8 @@ def refuse_excess(volume: LabelVolume, options: MeshOptions, cost: Cost) -> None
     for size in range(max(cost.cell_size) + 1, max(2, min(volume.shape) // 2) + 1):
         other = predict_cost(volume, replace(options, cell_size=float(size), target_cells=None))
         if other.memory_gb <= limit:
-            hint = (f"cell size {size} needs {other.memory_gb:.2g} GB ({other.cells:,} cells, about {other.seconds:.0f} s); "
-                    "or set target_cells.")  # fmt: skip
+            about = f"{other.cells:,} cells, about {other.seconds:.0f} s"
+            hint = f"cell size {size} needs {other.memory_gb:.2g} GB ({about}); or set target_cells."
             break
     raise MeshingError(
         f"cell size {max(cost.cell_size)} gives about {cost.cells:,} cells and needs {cost.memory_gb:.3g} GB "

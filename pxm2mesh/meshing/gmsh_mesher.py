@@ -150,12 +150,10 @@ def _pieces(triangles: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
     return np.asarray(connected_components(graph, directed=False)[1][triangles[:, 0]], np.int64)
 
 
-def _renumber(
-    cells: npt.NDArray[np.int64], corners: npt.NDArray[np.int64], count: int
-) -> npt.NDArray[np.int32]:
+def _renumber(cells: npt.NDArray[np.int64], corners: npt.NDArray[Any], count: int) -> npt.NDArray[np.int32]:
     """Surface points get their own numbers back, new ones follow them."""
     top = max(int(cells.max()) + 1, len(corners)) if len(cells) else len(corners)
-    numbers = np.concatenate([corners, np.arange(count, count + top - len(corners))])
+    numbers = np.concatenate([corners, np.arange(count, count + top - len(corners), dtype=np.int64)])
     return numbers[cells].astype(np.int32)
 
 
@@ -169,9 +167,7 @@ def _oriented_and_complete(
     p = filling.points
     cells = filling.cells
     a = p[cells[:, 0]]
-    volumes = np.einsum(
-        "ij,ij->i", p[cells[:, 1]] - a, np.cross(p[cells[:, 2]] - a, p[cells[:, 3]] - a)
-    )
+    volumes = np.einsum("ij,ij->i", p[cells[:, 1]] - a, np.cross(p[cells[:, 2]] - a, p[cells[:, 3]] - a))
     turned = volumes < 0
     cells[turned] = cells[turned][:, [0, 1, 3, 2]]
     count = int(sides.max()) + 1

@@ -19,6 +19,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -86,10 +87,10 @@ class _State:
         self.colour = kernels.colour_points(self.cells, self.start, self.items, use)
         order = np.argsort(self.colour, kind="stable").astype(np.int32)
         edges = np.searchsorted(self.colour[order], np.arange(int(self.colour.max(initial=-1)) + 2))
-        self.classes = [order[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        self.classes = [order[a:b] for a, b in pairwise(edges.tolist())]
 
 
-def improve(made: Draft, surface: InterfaceSurface, options: ImproveOptions = ImproveOptions()) -> dict[str, Any]:
+def improve(made: Draft, surface: InterfaceSurface, options: ImproveOptions | None = None) -> dict[str, Any]:
     """Improve a draft in place.
 
     Args:
@@ -101,6 +102,7 @@ def improve(made: Draft, surface: InterfaceSurface, options: ImproveOptions = Im
     Returns:
         What was done: seconds per part, swaps, worst angle before and after.
     """
+    options = options or ImproveOptions()
     started = time.perf_counter()
     unit, origin = _unit(surface)
     state = _prepare(made, surface, unit, origin)
@@ -122,7 +124,8 @@ def improve(made: Draft, surface: InterfaceSurface, options: ImproveOptions = Im
     made.cells, made.cell_region = state.cells, state.cell_region
     done |= {
         "worst_after": _worst_angle(state),
-        "seconds": {k: round(v, 3) for k, v in clock.items()} | {"all": round(time.perf_counter() - started, 3)},
+        "seconds": {k: round(v, 3) for k, v in clock.items()}
+        | {"all": round(time.perf_counter() - started, 3)},
         "volume_error": volumes.worst(state),
     }
     log.info("improved: worst angle %.2f → %.2f degrees, %d swaps, %s", done["worst_before"], done["worst_after"],
@@ -147,9 +150,7 @@ def _unit(surface: InterfaceSurface) -> tuple[float, npt.NDArray[np.float64]]:
     return float(np.prod(edges) ** (1 / 3)), lattice.volume.origin
 
 
-def _prepare(
-    made: Draft, surface: InterfaceSurface, unit: float, origin: npt.NDArray[np.float64]
-) -> _State:
+def _prepare(made: Draft, surface: InterfaceSurface, unit: float, origin: npt.NDArray[np.float64]) -> _State:
     count = len(surface.region_phase)
     lattice = surface.lattice
     pulled = lattice is not None and lattice.indicators is not None
@@ -273,7 +274,11 @@ class _Volumes:
         lattice = surface.lattice
         self._slope = 1.0
         if lattice is not None and lattice.indicators is not None:
-            self._slope = unit / float(np.mean(lattice.volume.spacing)) / max(float(lattice.indicators.sigma.mean()), 0.7)
+            self._slope = (
+                unit
+                / float(np.mean(lattice.volume.spacing))
+                / max(float(lattice.indicators.sigma.mean()), 0.7)
+            )
 
     def _missing(self, state: _State) -> npt.NDArray[np.float64]:
         got = kernels.region_volumes(state.points, state.facets, state.sides, len(self._wanted))
@@ -291,7 +296,9 @@ class _Volumes:
         alone = np.clip(missing / np.maximum(area, 1e-12) - by_phase, -0.1, 0.1)
         big = self._wanted > _OWN_VOLUME  # a region of a few cells has no shape to hold
         state.offset += 0.7 * self._slope * (by_phase + 0.6 * np.where(big, alone, 0.0))
-        state.offset[~self._outside] -= np.average(state.offset[~self._outside], weights=area[~self._outside] + 1e-12)
+        state.offset[~self._outside] -= np.average(
+            state.offset[~self._outside], weights=area[~self._outside] + 1e-12
+        )
         state.offset[self._outside] = 0.0
 
     def close(self, state: _State, keep: float, rounds: int = 10) -> None:
@@ -329,7 +336,9 @@ class _Volumes:
             movable = np.zeros(len(free), np.bool_)
             movable[use] = True
             for todo in state.classes:
-                kernels.shift_points(todo[movable[todo]], state.points, state.cells, state.start, state.items, move, keep, held)
+                kernels.shift_points(
+                    todo[movable[todo]], state.points, state.cells, state.start, state.items, move, keep, held
+                )
 
     def _shared_out(self, missing: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """What each region shall gain: the large ones what they and the small ones of their phase lack."""
@@ -353,7 +362,10 @@ class _Volumes:
 
 
 def _solve_shifts(
-    missing: npt.NDArray[np.float64], low: npt.NDArray[Any], high: npt.NDArray[Any], weight: npt.NDArray[np.float64]
+    missing: npt.NDArray[np.float64],
+    low: npt.NDArray[Any],
+    high: npt.NDArray[Any],
+    weight: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
     """λ with Σ weight (λ_low − λ_high) = missing for every region, in the sense of least squares where it must."""
     from scipy.sparse import coo_array, identity
@@ -372,4 +384,6 @@ def _region_areas(state: _State, count: int) -> npt.NDArray[np.float64]:
     p = state.points[state.facets]
     area = np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1) / 2
     area[(state.sides == 0).any(axis=1)] = 0.0
-    return np.asarray(np.bincount(state.sides[:, 0], area, count) + np.bincount(state.sides[:, 1], area, count))
+    return np.asarray(
+        np.bincount(state.sides[:, 0], area, count) + np.bincount(state.sides[:, 1], area, count)
+    )

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 MAX_REGIONS = 8  # regions at one vertex beyond this are not pulled
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def cells_of_points(cells: Array, count: int) -> tuple[Array, Array]:
     """(count + 1,) starts and (4k,) cells at each point, ascending."""
     start = np.zeros(count + 1, np.int32)
@@ -40,7 +40,7 @@ def cells_of_points(cells: Array, count: int) -> tuple[Array, Array]:
     return start, items
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def colour_points(cells: Array, start: Array, items: Array, use: Array) -> Array:
     """Greedy colours 0…63 of the points with ``use``; -1 for the others."""
     colour = np.full(len(use), -1, np.int16)
@@ -60,8 +60,10 @@ def colour_points(cells: Array, start: Array, items: Array, use: Array) -> Array
     return colour
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
-def _ball(points: Array, cells: Array, start: Array, items: Array, i: int, x: float, y: float, z: float) -> tuple[float, float]:  # fmt: skip
+@nb.njit(cache=True)
+def _ball(
+    points: Array, cells: Array, start: Array, items: Array, i: int, x: float, y: float, z: float
+) -> tuple[float, float]:
     """(energy, least sine) of the cells at point i if it were at (x, y, z)."""
     least = 2.0
     energy = 0.0
@@ -96,7 +98,7 @@ def _ball(points: Array, cells: Array, start: Array, items: Array, i: int, x: fl
     return energy, least
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _field(field: Array, to_voxel: Array, x: float, y: float, z: float, g: Array) -> float:
     """Indicator and its gradient per unit of length."""
     value = sample(field, x * to_voxel[0], y * to_voxel[1], z * to_voxel[2], g)
@@ -106,7 +108,7 @@ def _field(field: Array, to_voxel: Array, x: float, y: float, z: float, g: Array
     return float(value)
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _pull(
     x: float, y: float, z: float, first: int, last: int, regions: Array, group: Array, offset: Array, fields: Array,
     to_voxel: Array, frozen: int, weight: float, length2: float, flat2: float, g: Array, out: Array,
@@ -153,7 +155,7 @@ def _pull(
     return energy
 
 
-@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, parallel=True)
 def newton_sweep(
     todo: Array, points: Array, cells: Array, start: Array, items: Array, region_start: Array, regions: Array,
     group: Array, offset: Array, fields: Array, to_voxel: Array, frozen: Array, weight: float, keep_sine: float,
@@ -272,7 +274,7 @@ def newton_sweep(
             share *= 0.5
 
 
-@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, parallel=True)
 def climb(
     todo: Array, points: Array, cells: Array, start: Array, items: Array, region_start: Array, regions: Array,
     group: Array, fields: Array, to_voxel: Array, frozen: Array, target: float, free_below: float, seed: int,
@@ -340,16 +342,28 @@ def climb(
         points[i, 2] = bz
 
 
-@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, parallel=True)
 def cell_sines(points: Array, cells: Array, out: Array) -> None:
     """Worst sine of every cell into ``out`` (k,) float64."""
     for c in nb.prange(len(cells)):
         i, j, k, m = cells[c, 0], cells[c, 1], cells[c, 2], cells[c, 3]
-        out[c] = worst_sine(points[i, 0], points[i, 1], points[i, 2], points[j, 0], points[j, 1], points[j, 2],
-                            points[k, 0], points[k, 1], points[k, 2], points[m, 0], points[m, 1], points[m, 2])  # fmt: skip
+        out[c] = worst_sine(
+            points[i, 0],
+            points[i, 1],
+            points[i, 2],
+            points[j, 0],
+            points[j, 1],
+            points[j, 2],
+            points[k, 0],
+            points[k, 1],
+            points[k, 2],
+            points[m, 0],
+            points[m, 1],
+            points[m, 2],
+        )
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def region_volumes(points: Array, facets: Array, sides: Array, count: int) -> Array:
     """(count,) volume enclosed by each region's facets."""
     volume = np.zeros(count)
@@ -364,9 +378,9 @@ def region_volumes(points: Array, facets: Array, sides: Array, count: int) -> Ar
     return volume
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def volume_gradients(points: Array, facets: Array, sides: Array, count: int) -> Array:
-    """(count, 3) change of the volume behind a point's interface per displacement: a third of the facets' area vectors."""
+    """(count, 3) change of the volume behind a point's interface per displacement: a third of the area vectors."""
     out = np.zeros((count, 3))
     for f in range(len(facets)):
         if sides[f, 0] == 0 or sides[f, 1] == 0:
@@ -383,11 +397,18 @@ def volume_gradients(points: Array, facets: Array, sides: Array, count: int) -> 
     return out
 
 
-@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, parallel=True)
 def shift_points(
-    todo: Array, points: Array, cells: Array, start: Array, items: Array, move: Array, keep_sine: float, held: Array
+    todo: Array,
+    points: Array,
+    cells: Array,
+    start: Array,
+    items: Array,
+    move: Array,
+    keep_sine: float,
+    held: Array,
 ) -> None:
-    """Displace each point of ``todo`` (one colour) along ``move`` as far as its cells stay good; else say so in ``held``."""
+    """Displace the points of ``todo`` (one colour) by ``move`` as far as cells stay good; ``held`` where not at all."""
     for n in nb.prange(len(todo)):
         i = todo[n]
         ox, oy, oz = points[i, 0], points[i, 1], points[i, 2]

@@ -32,7 +32,9 @@ def lattice_cells(
     """
     lattice = surface.lattice
     if lattice is None or lattice.corners is None or lattice.centres is None:
-        raise GeometryError("the lattice mesher needs a smoothed surface with its lattice;", hint="smooth it first.")
+        raise GeometryError(
+            "the lattice mesher needs a smoothed surface with its lattice;", hint="smooth it first."
+        )
     shape = lattice.cells.shape
     single = np.arange(1, lattice.cells.size + 1, dtype=np.int32).reshape(shape)
     node, quads, sides = net_of(single)  # every face of every cell

@@ -47,9 +47,13 @@ class Sizing:
         value = getattr(self, name)
         if value is None:
             return None
-        length = parse_quantity(value, "length", where=name) if isinstance(value, str) else float(value) * unit
+        length = (
+            parse_quantity(value, "length", where=name) if isinstance(value, str) else float(value) * unit
+        )
         if not length > 0:
-            raise UsageError(f"{name} {value!r} must be positive;", hint='write "0.5 um" or a number of cell sizes.')
+            raise UsageError(
+                f"{name} {value!r} must be positive;", hint='write "0.5 um" or a number of cell sizes.'
+            )
         return length
 
     def lengths(self, cell_size: float) -> tuple[float, float]:
@@ -99,15 +103,21 @@ class MeshOptions:
         if self.method not in METHODS:
             raise UsageError(f"unknown method {self.method!r};", hint=did_you_mean(self.method, METHODS))
         if self.method == "marching-cubes" and not self.only:
-            raise UsageError("marching cubes meshes single phases;", hint='say which: only=("NMC",) or --only NMC.')
+            raise UsageError(
+                "marching cubes meshes single phases;", hint='say which: only=("NMC",) or --only NMC.'
+            )
         if self.only and self.method != "marching-cubes":
-            raise UsageError('"only" goes with the method marching-cubes;', hint="use exclude to leave phases empty.")
+            raise UsageError(
+                '"only" goes with the method marching-cubes;', hint="use exclude to leave phases empty."
+            )
         if self.target_cells is not None and self.target_cells < 100:
             raise UsageError(f"target_cells {self.target_cells} is less than 100.")
         if isinstance(self.cell_size, str):
             parse_cell_size(self.cell_size)
         elif not self.cell_size >= 1:
-            raise UsageError(f"cell size {self.cell_size!r} is less than a voxel;", hint='write voxels ≥ 1 or "0.8 um".')
+            raise UsageError(
+                f"cell size {self.cell_size!r} is less than a voxel;", hint='write voxels ≥ 1 or "0.8 um".'
+            )
         if not 0 < self.certificate <= 1:
             raise UsageError(f"certificate {self.certificate!r} must be more than 0 and at most 1.")
 
@@ -140,7 +150,7 @@ class MeshOptions:
         Raises:
             UsageError: Text that cannot be understood.
         """
-        zones = ()
+        zones: tuple[TransitionZone, ...] = ()
         if zone:
             from pxm2mesh.meshing.transition import TransitionZone
 
@@ -167,6 +177,9 @@ class MeshOptions:
         counts = np.maximum(1, np.round(length / volume.spacing)).astype(int)
         counts = np.minimum(counts, np.maximum(1, np.array(volume.shape) // 2))
         return int(counts[0]), int(counts[1]), int(counts[2])
+
+
+DEFAULTS = MeshOptions()
 
 
 def parse_cell_size(text: str | float) -> str | float:

@@ -93,7 +93,11 @@ def picture_of_cut(
     figure = Figure(figsize=(size, size), dpi=130)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.add_collection(PolyCollection(polygons, facecolors=[colours[int(v)] for v in of], edgecolors="#222222", linewidths=0.25))
+    axes.add_collection(
+        PolyCollection(
+            polygons, facecolors=[colours[int(v)] for v in of], edgecolors="#222222", linewidths=0.25
+        )
+    )
     flat = [k for k in range(3) if k != normal]
     axes.set(xlim=(mesh.lower[flat[0]], mesh.upper[flat[0]]), ylim=(mesh.lower[flat[1]], mesh.upper[flat[1]]),
              aspect="equal", xlabel=f"{'xyz'[flat[0]]} [µm]", ylabel=f"{'xyz'[flat[1]]} [µm]",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-@nb.njit(cache=True, inline="never")  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, inline="never")
 def worst_sine(
     a0: float, a1: float, a2: float, b0: float, b1: float, b2: float,
     c0: float, c1: float, c2: float, d0: float, d1: float, d2: float,
@@ -58,8 +58,10 @@ def worst_sine(
     return float(v * math.sqrt(least / product))
 
 
-@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
-def measure(points: npt.NDArray[np.float64], cells: npt.NDArray[np.int32], out: npt.NDArray[np.float32]) -> None:
+@nb.njit(cache=True, parallel=True)
+def measure(
+    points: npt.NDArray[np.float64], cells: npt.NDArray[np.int32], out: npt.NDArray[np.float32]
+) -> None:
     """Fill ``out`` (6, k): volume, min and max dihedral angle (degrees), radius ratio, scaled Jacobian, aspect."""
     for c in nb.prange(len(cells)):
         p = np.empty((4, 3))

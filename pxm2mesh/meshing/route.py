@@ -17,7 +17,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pxm2mesh.errors import MeshingError, UsageError
 from pxm2mesh.meshing import checks
@@ -26,7 +25,7 @@ from pxm2mesh.meshing.cost import predict_cost, reach_target, refuse_excess
 from pxm2mesh.meshing.gmsh_mesher import SurfaceRejectedError, fill_regions
 from pxm2mesh.meshing.improve import ImproveOptions, improve
 from pxm2mesh.meshing.lattice import lattice_cells
-from pxm2mesh.meshing.options import MeshOptions, Sizing
+from pxm2mesh.meshing.options import DEFAULTS, MeshOptions, Sizing
 from pxm2mesh.meshing.quality import summarize
 from pxm2mesh.meshing.sizing import size_field
 from pxm2mesh.progress import SILENT, Progress, Task
@@ -42,7 +41,7 @@ _RUNGS = (0.3, 0.5, 0.8, 1.0)
 
 
 def mesh_volume(
-    volume: LabelVolume, options: MeshOptions = MeshOptions(), *, progress: Progress = SILENT
+    volume: LabelVolume, options: MeshOptions = DEFAULTS, *, progress: Progress = SILENT
 ) -> TetMesh:
     """Fill a label volume with tetrahedra.
 
@@ -186,9 +185,13 @@ def _at_volume(surface: InterfaceSurface) -> InterfaceSurface:
         vector = np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]) / 2
         volume = np.bincount(region, np.einsum("ij,ij->i", p[:, 0] - surface.lower, vector) / 3, count)
         area = np.bincount(region, np.linalg.norm(vector, axis=1), count)
-        inwards = np.clip((volume - surface.region_volume) / np.maximum(area, 1e-300), -0.1 * _cell_size(surface), None)
-        normal = np.stack([np.bincount(corner, np.repeat(vector[:, k], 3), len(points)) for k in range(3)], axis=1)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+        inwards = np.clip(
+            (volume - surface.region_volume) / np.maximum(area, 1e-300), -0.1 * _cell_size(surface), None
+        )
+        normal = np.stack(
+            [np.bincount(corner, np.repeat(vector[:, k], 3), len(points)) for k in range(3)], axis=1
+        )
+        normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
         step = np.zeros(len(points))
         step[corner] = inwards[owner]
         points -= normal * step[:, None]
@@ -261,7 +264,11 @@ def _filled(
         surface.points, surface.triangles, surface.sides,
         scale=cell_size, separate=surface.lattice is None, size=size, seed=options.seed, timeout=options.timeout,
     )  # fmt: skip
-    facts = {"version": filling.version, "seconds": round(filling.seconds, 3), "peak_rss_mb": round(filling.peak_rss_mb)}
+    facts = {
+        "version": filling.version,
+        "seconds": round(filling.seconds, 3),
+        "peak_rss_mb": round(filling.peak_rss_mb),
+    }
     return draft(filling.points, filling.cells, filling.cell_region, surface.triangles, surface.sides), facts
 
 
@@ -280,7 +287,11 @@ def _with_layers(volume: LabelVolume, options: MeshOptions) -> tuple[LabelVolume
     from pxm2mesh.meshing.transition import add_layers
 
     size = options.cell_size
-    wanted = float(size) * float(volume.spacing.min()) if not isinstance(size, str) else parse_quantity(size, "length")
+    wanted = (
+        float(size) * float(volume.spacing.min())
+        if not isinstance(size, str)
+        else parse_quantity(size, "length")
+    )
     volume = add_layers(volume, layers)
     length = min(wanted, max(min(zone.length for zone in layers) / 2, float(volume.spacing.min())))
     if length < wanted:
@@ -305,7 +316,11 @@ def _with_zones(mesh: TetMesh, surface: InterfaceSurface, options: MeshOptions) 
 
 
 def _record(
-    made: Draft, surface: InterfaceSurface, options: MeshOptions, rungs: list[dict[str, Any]], cell_size: float
+    made: Draft,
+    surface: InterfaceSurface,
+    options: MeshOptions,
+    rungs: list[dict[str, Any]],
+    cell_size: float,
 ) -> dict[str, Any]:
     geometry = checks.geometry_record(made, surface)
     for phase in geometry["phases"]:
@@ -341,7 +356,9 @@ def _plain(value: Any) -> Any:
 
 def _peak_rss() -> int:
     """MB of this process and of the largest it started."""
-    own, children = (resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, children = (
+        resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     return round(max(own, children) / 1024)
 
 

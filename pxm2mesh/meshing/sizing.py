@@ -40,11 +40,15 @@ def distances(labels: npt.NDArray[np.uint32], spacing: npt.NDArray[np.float64]) 
     """
     import edt
 
-    found = edt.edt(np.ascontiguousarray(labels), anisotropy=tuple(spacing.tolist()), black_border=True, parallel=1)
+    found = edt.edt(
+        np.ascontiguousarray(labels), anisotropy=tuple(spacing.tolist()), black_border=True, parallel=1
+    )
     return np.asarray(found, np.float64) - 0.5 * float(spacing.mean())  # to the face, not to the next centre
 
 
-def sizes_inside(distance: npt.NDArray[np.float64], sizing: Sizing, cell_size: float) -> npt.NDArray[np.float64]:
+def sizes_inside(
+    distance: npt.NDArray[np.float64], sizing: Sizing, cell_size: float
+) -> npt.NDArray[np.float64]:
     """Near + growth × distance, limited by the width of gaps and by far.
 
     Args:

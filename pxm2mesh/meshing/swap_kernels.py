@@ -19,7 +19,7 @@ MAX_RING = 7
 MAX_NEW = 2 * (MAX_RING - 2)
 
 
-@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, parallel=True)
 def neighbours(cells: Array, start: Array, items: Array) -> Array:
     """(k, 4) int32 cell across the face opposite each corner, -1 for none."""
     out = np.full(cells.shape, -1, np.int32)
@@ -44,7 +44,7 @@ def neighbours(cells: Array, start: Array, items: Array) -> Array:
     return out
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _sine(points: Array, a: int, b: int, c: int, d: int) -> float:
     return float(
         worst_sine(points[a, 0], points[a, 1], points[a, 2], points[b, 0], points[b, 1], points[b, 2],
@@ -52,21 +52,21 @@ def _sine(points: Array, a: int, b: int, c: int, d: int) -> float:
     )  # fmt: skip
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _face_of(cells: Array, c: int, i: int, j: int, k: int) -> int:
     """Position of the corner of cell c that is none of i, j, k; -1 unless those are the other three."""
     position = -1
     found = 0
     for m in range(4):
         v = cells[c, m]
-        if v == i or v == j or v == k:
+        if v in (i, j, k):
             found += 1
         else:
             position = m
     return position if found == 3 else -1
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _ring(cells: Array, near: Array, region: Array, c: int, p: int, q: int, tets: Array, ring: Array) -> int:
     """Cells and points around edge (corner p, corner q) of cell c, counter-clockwise; 0 if not an inner edge."""
     a, b = cells[c, p], cells[c, q]
@@ -116,8 +116,10 @@ def _ring(cells: Array, near: Array, region: Array, c: int, p: int, q: int, tets
         here = following
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
-def _best_triangulation(points: Array, a: int, b: int, ring: Array, n: int, floor: float, best: Array, cut: Array) -> float:  # fmt: skip
+@nb.njit(cache=True)
+def _best_triangulation(
+    points: Array, a: int, b: int, ring: Array, n: int, floor: float, best: Array, cut: Array
+) -> float:
     """Best worst sine over all triangulations of the ring (Klincsek); -1 where none beats ``floor``."""
     for i in range(n - 1):
         best[i, i + 1] = 2.0
@@ -139,7 +141,7 @@ def _best_triangulation(points: Array, a: int, b: int, ring: Array, n: int, floo
     return float(best[0, n - 1])
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _triangulated(a: int, b: int, ring: Array, n: int, cut: Array, new: Array) -> int:
     """Cells of the chosen triangulation into ``new``; returns how many."""
     stack = np.empty((MAX_RING, 2), np.int64)
@@ -153,7 +155,12 @@ def _triangulated(a: int, b: int, ring: Array, n: int, cut: Array, new: Array) -
             continue
         k = cut[i, j]
         new[count, 0], new[count, 1], new[count, 2], new[count, 3] = ring[i], ring[k], ring[j], b
-        new[count + 1, 0], new[count + 1, 1], new[count + 1, 2], new[count + 1, 3] = ring[k], ring[i], ring[j], a
+        new[count + 1, 0], new[count + 1, 1], new[count + 1, 2], new[count + 1, 3] = (
+            ring[k],
+            ring[i],
+            ring[j],
+            a,
+        )
         count += 2
         stack[depth, 0], stack[depth, 1] = i, k
         stack[depth + 1, 0], stack[depth + 1, 1] = k, j
@@ -161,7 +168,7 @@ def _triangulated(a: int, b: int, ring: Array, n: int, cut: Array, new: Array) -
     return count
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _replace(cells: Array, near: Array, region: Array, sine: Array, points: Array, old: Array, n_old: int,
              new: Array, n_new: int, free: Array, state: Array, outer: Array, outer_cell: Array) -> None:  # fmt: skip
     """Put the ``new`` cells where the ``old`` ones are and mend the neighbours. ``state``: cells used, free slots."""
@@ -222,7 +229,7 @@ def _replace(cells: Array, near: Array, region: Array, sine: Array, points: Arra
                 hits = 0
                 for s in range(3):
                     x = outer[w, s]
-                    if x == i or x == j or x == v:
+                    if x in (i, j, v):
                         hits += 1
                 if hits == 3:
                     other = outer_cell[w]
@@ -232,7 +239,7 @@ def _replace(cells: Array, near: Array, region: Array, sine: Array, points: Arra
                     break
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def swap_pass(points: Array, cells: Array, near: Array, region: Array, sine: Array, free: Array, state: Array,
               todo: Array, target: float) -> int:  # fmt: skip
     """Try every operation on the cells of ``todo`` below ``target`` and do the best that raises the worst sine.
@@ -309,12 +316,14 @@ def swap_pass(points: Array, cells: Array, near: Array, region: Array, sine: Arr
             for m in range(n_new):
                 for k in range(4):
                     new[m, k] = chosen[m, k]
-            _replace(cells, near, region, sine, points, old, n_old, new, n_new, free, state, outer, outer_cell)
+            _replace(
+                cells, near, region, sine, points, old, n_old, new, n_new, free, state, outer, outer_cell
+            )
             done += 1
     return done
 
 
-@nb.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True, parallel=True)
 def count_faces(near: Array, region: Array) -> Array:
     """Faces without a neighbour, faces between regions (each once), and faces whose neighbour does not look back."""
     lonely = 0

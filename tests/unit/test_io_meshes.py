@@ -41,7 +41,9 @@ def written(mesh: TetMesh, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def elsewhere(code: str, folder: Path) -> Any:
     """What a program in a process of its own prints as JSON (gmsh and VTK stay out of this one)."""
-    run = subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
     return json.loads(run.stdout.strip().splitlines()[-1])
 
 
@@ -80,9 +82,16 @@ def test_the_record_beside_the_mesh_is_its_passport(mesh: TetMesh, written: Path
     assert all(abs(p["relative_error"]) < 2e-4 for p in record["phases"])
     assert [i["pair"] for i in record["interfaces"]] == [p for p in PAIRS if p in mesh.pair_areas()]
     assert {r["fate"] for r in record["regions"]} == {"meshed"}
-    assert {"cells", "vertices", "inverted", "min_dihedral", "p01_dihedral", "p05_dihedral", "max_dihedral", "rr_p05"} <= set(
-        record["quality"]
-    )
+    assert {
+        "cells",
+        "vertices",
+        "inverted",
+        "min_dihedral",
+        "p01_dihedral",
+        "p05_dihedral",
+        "max_dihedral",
+        "rr_p05",
+    } <= set(record["quality"])
     assert record["digest"] == digest(mesh) and "pxm2mesh" in record["versions"]
     assert {"seconds", "peak_rss_mb", "route", "topology"} <= set(record)
 
@@ -105,10 +114,14 @@ def test_meshio_reads_names_and_tags(mesh: TetMesh, written: Path) -> None:
     msh = meshio.read(written / "m.msh")
     named = {name for name in msh.field_data}
     assert {"void", "NMC", "LPSCl", *BOX, *mesh.pair_areas()} == named
-    tags = np.concatenate([d for c, d in zip(msh.cells, msh.cell_data["gmsh:physical"], strict=True) if c.type == "tetra"])
+    tags = np.concatenate(
+        [d for c, d in zip(msh.cells, msh.cell_data["gmsh:physical"], strict=True) if c.type == "tetra"]
+    )
     assert np.array_equal(np.sort(tags), np.sort(mesh.cell_phase() + 1))
     xdmf = meshio.read(written / "m.xdmf")
-    assert np.array_equal(xdmf.cell_data["phase"][0], mesh.cell_phase()) and xdmf.field_data["NMC"].tolist() == [1, 3]
+    assert np.array_equal(xdmf.cell_data["phase"][0], mesh.cell_phase()) and xdmf.field_data[
+        "NMC"
+    ].tolist() == [1, 3]
     faces = meshio.read(written / "m_interfaces.xdmf")
     assert len(faces.cells_dict["triangle"]) == len(mesh.facets)
     inp = meshio.read(written / "m.inp")
@@ -120,8 +133,8 @@ def test_gmsh_reads_physical_groups_and_regions(mesh: TetMesh, written: Path) ->
     found = elsewhere(
         "import gmsh, json, sys; gmsh.initialize(interruptible=False); gmsh.option.setNumber('General.Terminal', 0);"
         "gmsh.open(sys.argv[1] + '/m.msh'); m = gmsh.model;"
-        "print(json.dumps({'groups': {m.getPhysicalName(d, t): sum(len(m.mesh.getElementsByType(4 if d == 3 else 2, e)[0])"
-        " for e in m.getEntitiesForPhysicalGroup(d, t)) for d, t in m.getPhysicalGroups()},"
+        "print(json.dumps({'groups': {m.getPhysicalName(d, t): sum(len(m.mesh"
+        ".getElementsByType(4 if d == 3 else 2, e)[0]) for e in m.getEntitiesForPhysicalGroup(d, t)) for d, t in m.getPhysicalGroups()},"
         "'regions': [e[1] for e in m.getEntities(3)], 'nodes': len(m.mesh.getNodes()[0])}))",
         written,
     )
@@ -134,10 +147,13 @@ def test_gmsh_reads_physical_groups_and_regions(mesh: TetMesh, written: Path) ->
 
 def test_pyvista_reads_vtu_and_exodus(mesh: TetMesh, written: Path) -> None:
     found = elsewhere(
-        "import json, sys, pyvista as pv; m = pv.read(sys.argv[1] + '/m.vtu'); f = pv.read(sys.argv[1] + '/m_interfaces.vtu');"
+        "import json, sys, pyvista as pv; m = pv.read(sys.argv[1] + '/m.vtu');"
+        "f = pv.read(sys.argv[1] + '/m_interfaces.vtu');"
         "e = pv.read(sys.argv[1] + '/m.exo'); b, s = e['Element Blocks'], e['Side Sets'];"
-        "print(json.dumps({'volume': float(m.compute_cell_sizes()['Volume'].sum()), 'phase': int(m.cell_data['phase'].max()),"
-        "'pair': int(f.field_data['pair NMC | LPSCl'][0]), 'faces': f.n_cells, 'label': int(m.field_data['phase LPSCl'][0]),"
+        "print(json.dumps({'volume': float(m.compute_cell_sizes()['Volume'].sum()),"
+        "'phase': int(m.cell_data['phase'].max()),"
+        "'pair': int(f.field_data['pair NMC | LPSCl'][0]), 'faces': f.n_cells,"
+        "'label': int(m.field_data['phase LPSCl'][0]),"
         "'blocks': {b.get_block_name(i): b[i].n_cells for i in range(b.n_blocks)},"
         "'sets': [s.get_block_name(i) for i in range(s.n_blocks)]}))",
         written,
@@ -152,7 +168,9 @@ def test_pyvista_reads_vtu_and_exodus(mesh: TetMesh, written: Path) -> None:
 def test_facets_find_the_cell_behind_them(mesh: TetMesh) -> None:
     cell, corner = facet_cells(mesh)
     assert np.array_equal(mesh.cell_region[cell], mesh.facet_sides[:, 0])
-    rest = [[v for k, v in enumerate(c) if k != o] for c, o in zip(mesh.cells[cell].tolist(), corner, strict=True)]
+    rest = [
+        [v for k, v in enumerate(c) if k != o] for c, o in zip(mesh.cells[cell].tolist(), corner, strict=True)
+    ]
     assert np.array_equal(np.sort(rest, axis=1), np.sort(mesh.facets, axis=1))
 
 
@@ -176,7 +194,7 @@ def test_excluded_regions_are_told_in_the_record(mesh: TetMesh) -> None:
 
 
 def test_bad_files_are_refused_with_their_reason(mesh: TetMesh, written: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match='did you mean ".vtu"'):
+    with pytest.raises(UsageError, match=r'did you mean "\.vtu"'):
         write_mesh(mesh, tmp_path / "m.vtk")
     with pytest.raises(DataError):
         read_mesh(tmp_path / "absent.vtu")

@@ -15,7 +15,16 @@ import pytest
 
 from pxm2mesh.errors import DataError, GeometryError, MeshingError, MissingDependencyError, UsageError
 from pxm2mesh.io._mesh_groups import digest
-from pxm2mesh.meshing import MeshOptions, Sizing, checks, gmsh_mesher, mesh_volume, predict_cost, route, tetrahedralize
+from pxm2mesh.meshing import (
+    MeshOptions,
+    Sizing,
+    checks,
+    gmsh_mesher,
+    mesh_volume,
+    predict_cost,
+    route,
+    tetrahedralize,
+)
 from pxm2mesh.meshing.assembly import Draft, draft, find_facets
 from pxm2mesh.meshing.improve import ImproveOptions, improve
 from pxm2mesh.meshing.lattice import lattice_cells
@@ -120,7 +129,9 @@ def test_normals_point_from_the_first_side_to_the_second(mesh: TetMesh) -> None:
     p = mesh.points[mesh.facets] - mesh.lower
     flux = np.einsum("ij,ij->i", p[:, 0], np.cross(p[:, 1], p[:, 2])) / 6
     count = len(mesh.region_phase)
-    by_facets = np.bincount(mesh.facet_sides[:, 0], flux, count) - np.bincount(mesh.facet_sides[:, 1], flux, count)
+    by_facets = np.bincount(mesh.facet_sides[:, 0], flux, count) - np.bincount(
+        mesh.facet_sides[:, 1], flux, count
+    )
     assert by_facets[1:] == pytest.approx(mesh.region_volumes()[1:], rel=1e-9)
 
 
@@ -229,7 +240,9 @@ def test_errors_of_the_machine_do_not_lead_down(
         mesh_volume(volume)
 
 
-def test_time_out_and_missing_gmsh_are_told_apart(volume: LabelVolume, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_out_and_missing_gmsh_are_told_apart(
+    volume: LabelVolume, monkeypatch: pytest.MonkeyPatch
+) -> None:
     surface = extract_surface(volume, cell_size=4)
     arguments = (surface.points, surface.triangles, surface.sides)
     with pytest.raises(MeshingError, match="not done after") as late:
@@ -254,7 +267,7 @@ def test_the_gate_names_inverted_cells(volume: LabelVolume) -> None:
     made, surface = made_of(volume)
     checks.check(made, surface)
     made.cells[7] = made.cells[7][[1, 0, 2, 3]]
-    with pytest.raises(checks.GateError, match="1 of .* cells are flat or inverted") as refused:
+    with pytest.raises(checks.GateError, match=r"1 of .* cells are flat or inverted") as refused:
         checks.check(made, surface)
     assert refused.value.cells.tolist() == [7]
 
@@ -266,7 +279,9 @@ def test_the_gate_sees_a_missing_cell_a_dented_box_and_a_wrong_region(volume: La
     with pytest.raises(checks.GateError, match="facets"):
         checks.check(whole, surface)
     dented = replace_draft(made)
-    at_box = np.flatnonzero((dented.points[:, 0] == surface.lower[0]) & (dented.points[:, 1] > surface.lower[1]))
+    at_box = np.flatnonzero(
+        (dented.points[:, 0] == surface.lower[0]) & (dented.points[:, 1] > surface.lower[1])
+    )
     dented.points[at_box[0], 0] += 1e-6
     with pytest.raises(checks.GateError, match="box face"):
         checks.check(dented, surface)
@@ -277,7 +292,9 @@ def test_the_gate_sees_a_missing_cell_a_dented_box_and_a_wrong_region(volume: La
 
 
 def replace_draft(made: Draft) -> Draft:
-    return Draft(made.points.copy(), made.cells.copy(), made.cell_region.copy(), made.facets, made.facet_sides)
+    return Draft(
+        made.points.copy(), made.cells.copy(), made.cell_region.copy(), made.facets, made.facet_sides
+    )
 
 
 def test_refused_cells_are_drawn_and_written(volume: LabelVolume, tmp_path: Path) -> None:
@@ -330,7 +347,7 @@ def test_a_target_is_met_within_a_quarter(volume: LabelVolume) -> None:
 
 
 def test_too_much_memory_is_refused_with_a_size_that_fits(volume: LabelVolume) -> None:
-    with pytest.raises(MeshingError, match="0.3 GB are free; .*(cell size|machine)"):
+    with pytest.raises(MeshingError, match=r"0\.3 GB are free; .*(cell size|machine)"):
         mesh_volume(volume, MeshOptions(cell_size=1, memory_limit=0.3))
 
 
@@ -401,7 +418,10 @@ def test_a_cavity_in_a_shell_stays_empty() -> None:
     x, y, z = np.indices((20, 20, 20)) - 9.5
     r2 = x**2 + y**2 + z**2
     labels = ((r2 < 64) & (r2 >= 16)).astype(np.uint8)
-    made = mesh_volume(LabelVolume(labels, {"void": 0, "NMC": 1}, "1 um"), MeshOptions(method="marching-cubes", only=("NMC",)))
+    made = mesh_volume(
+        LabelVolume(labels, {"void": 0, "NMC": 1}, "1 um"),
+        MeshOptions(method="marching-cubes", only=("NMC",)),
+    )
     assert made.phase_volumes()["NMC"] == pytest.approx(labels.sum(), rel=5e-3)
 
 
@@ -415,8 +435,12 @@ def test_zones_are_laid_graded_and_split(volume: LabelVolume) -> None:
 
 
 def test_a_cut_fills_the_box_face(mesh: TetMesh, tmp_path: Path) -> None:
-    polygons, _ = cut_polygons(mesh.points, mesh.cells, 2, float(mesh.lower[2] + 0.37 * (mesh.upper - mesh.lower)[2]))
-    area = sum(abs(np.sum(p[:, 0] * np.roll(p[:, 1], -1) - p[:, 1] * np.roll(p[:, 0], -1))) / 2 for p in polygons)
+    polygons, _ = cut_polygons(
+        mesh.points, mesh.cells, 2, float(mesh.lower[2] + 0.37 * (mesh.upper - mesh.lower)[2])
+    )
+    area = sum(
+        abs(np.sum(p[:, 0] * np.roll(p[:, 1], -1) - p[:, 1] * np.roll(p[:, 0], -1))) / 2 for p in polygons
+    )
     assert area == pytest.approx(float(np.prod((mesh.upper - mesh.lower)[:2])), rel=1e-9)
     picture_of_cut(mesh, tmp_path / "cut.png")
     assert (tmp_path / "cut.png").stat().st_size > 5000

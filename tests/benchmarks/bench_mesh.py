@@ -1,0 +1,121 @@
+"""Meshing: time, cells, angles, volume errors and memory, from 64³ to 256³, each in a process of its own.
+
+python tests/benchmarks/bench_mesh.py [--sizes 64,128] [--noise 0.02] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+COLUMNS = (
+    "volume",
+    "cell size",
+    "seconds",
+    "cells",
+    "dmin",
+    "p01",
+    "p05",
+    "rr5",
+    "phase err %",
+    "region err %",
+    "MB",
+    "rungs",
+)
+
+
+def three_phases(size: int, *, seed: int = 0, noise: float = 0.0) -> npt.NDArray[np.uint8]:
+    """Overlapping balls (50 %), pores from a thresholded random field (15 %) and a matrix, with salt noise."""
+    from scipy import ndimage
+
+    rng = np.random.default_rng(seed)
+    distance = np.full((size,) * 3, np.inf, np.float32)
+    grid = np.indices((size,) * 3, dtype=np.float32)
+    while (distance < 0).mean() < 0.5:
+        radius, centre = rng.uniform(6, 15), rng.uniform(0, size, 3)
+        low = np.maximum(0, (centre - radius - 1).astype(int))
+        box = tuple(slice(a, int(b)) for a, b in zip(low, centre + radius + 2, strict=True))
+        d = np.sqrt(sum((grid[k][box] + 0.5 - centre[k]) ** 2 for k in range(3))) - radius
+        distance[box] = np.minimum(distance[box], d)
+    labels = np.where(distance < 0, 2, 1).astype(np.uint8)
+    field = ndimage.gaussian_filter(rng.standard_normal((size,) * 3).astype(np.float32), 3.0)
+    rest = labels == 1
+    labels[rest & (field < np.quantile(field[rest], 0.3))] = 0
+    if noise:
+        wrong = rng.random(labels.shape) < noise
+        labels[wrong] = rng.integers(0, 3, int(wrong.sum()))
+    return labels
+
+
+def one(size: int, cell_size: float, noise: float) -> dict[str, Any]:
+    """Mesh one volume here and measure."""
+    from pxm2mesh.meshing import MeshOptions, mesh_volume, warm
+    from pxm2mesh.volume import LabelVolume
+
+    volume = LabelVolume(three_phases(size, noise=noise), {"void": 0, "LPSCl": 1, "NMC": 2}, "0.4 um")
+    warm()
+    start = time.perf_counter()
+    mesh = mesh_volume(volume, MeshOptions(cell_size=cell_size))
+    seconds = time.perf_counter() - start
+    quality, record = mesh.record["quality"], mesh.record
+    large = [abs(r["relative_error"]) for r in record["regions"] if r["id"] and r["voxels"] > 64]
+    return {
+        "volume": f"{size}³" + (f", {100 * noise:g} % noise" if noise else ""), "cell size": cell_size,
+        "seconds": round(seconds, 1), "cells": quality["cells"], "dmin": quality["min_dihedral"],
+        "p01": quality["p01_dihedral"], "p05": quality["p05_dihedral"], "rr5": quality["rr_p05"],
+        "phase err %": round(100 * max(abs(p["relative_error"]) for p in record["phases"]), 5),
+        "region err %": round(100 * max(large), 3), "MB": record["peak_rss_mb"],
+        "rungs": len(record["route"]["rungs"]),
+    }  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
+    """Rows as aligned text."""
+    cells = [[str(c) for c in columns], *[[str(r.get(c, "")) for c in columns] for r in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
+
+
+def in_a_process(arguments: list[str]) -> dict[str, Any]:
+    """Run this script for one case, so that memory is its own."""
+    run = subprocess.run([sys.executable, __file__, "--one", *arguments], capture_output=True, text=True)
+    if run.returncode:
+        return {"volume": " ".join(arguments), "rungs": f"FAILED {run.stderr[-200:]}"}
+    return dict(json.loads(run.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="64,128")
+    parser.add_argument("--cell-size", type=float, default=2)
+    parser.add_argument("--noise", default="0,0.02")
+    parser.add_argument("--json")
+    parser.add_argument("--one", nargs=3)
+    given = parser.parse_args()
+    if given.one:
+        size, cell_size, noise = given.one
+        print(json.dumps(one(int(size), float(cell_size), float(noise))))
+        return
+    rows = [
+        in_a_process([size, str(given.cell_size), noise])
+        for size in given.sizes.split(",")
+        for noise in given.noise.split(",")
+    ]
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    print(table(rows, COLUMNS))
+    if given.json:
+        with open(given.json, "w", encoding="utf-8") as stream:
+            json.dump(rows, stream, indent=1)
+
+
+if __name__ == "__main__":
+    main()
