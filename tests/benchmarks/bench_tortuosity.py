@@ -104,9 +104,8 @@ def main() -> None:
     import numpy as np
 
     rows = []
-    print(
-        f"{'sample':<20}{'size':>6}{'axis':>5}  {'program':<10}{'tau':>10}{'its':>6}{'s':>9}{'cpu s':>8}{'MB':>7}{'load':>6}"
-    )
+    head = f"{'sample':<20}{'size':>6}{'axis':>5}  {'program':<10}{'tau':>10}{'its':>6}"
+    print(head + f"{'s':>9}{'cpu s':>8}{'MB':>7}{'load':>6}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "image.npy"
         cases = [(*sample(chosen.data, size), chosen.direction, True) for size in chosen.size]
