@@ -90,6 +90,9 @@ def solve(folder: Path, *, ranks: int = 1, lock: int | None = None, progress: Pr
     except BaseException:
         _end(process)
         raise
+    finally:
+        assert process.stdout is not None
+        process.stdout.close()
     if code != 0 or failure:
         raise _error(code, failure, tail)
 
