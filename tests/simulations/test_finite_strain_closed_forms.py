@@ -128,7 +128,7 @@ def test_at_small_strain_it_is_small_strain_plasticity() -> None:
 
 @pytest.mark.verify
 def test_a_silicon_core_that_swells_in_a_shell_yields_and_stays_compressed() -> None:
-    """Swelling by J = 1.8 inside a stiff shell: iterative solver, plastic flow, all in one; volume held by the shell."""
+    """Swelling by J = 1.8 inside a stiff shell: iterative solver, plastic flow, all in one."""
     mesh = ball_sector([*np.linspace(0, 1, 5), 1.5, 2.0], ["NMC"] * 4 + ["LPSCl"] * 2)
     domain = Domain.from_mesh(mesh)
     x = field(domain, 0.0)
