@@ -186,7 +186,7 @@ def _shell(
         made = placed(*_clean(*_cubes(_closed(mask.astype(np.float32), 0.5), 0.5)))
         reference = made
         if options.smoothing != "none":
-            made = replace(made, points=_filtered(made, options))
+            made = replace(made, points=_in_box(made, _filtered(made, options), volume))
     if not is_closed(made.triangles):
         raise GeometryError(f"the surface of {made.name} cannot be closed;", hint="use the method nets.")
     return made, reference
@@ -269,6 +269,15 @@ def _clean(
     if len(kept) and enclosed_volume(*clean) < 0:
         clean = clean[0], np.ascontiguousarray(clean[1][:, ::-1])
     return clean
+
+
+def _in_box(shell: Shell, points: npt.NDArray[np.float64], volume: LabelVolume) -> npt.NDArray[np.float64]:
+    """Filtered points, those on the box still on it, and none outside."""
+    lower, upper = volume.box
+    made = np.clip(points, lower, upper)
+    for plane in (lower, upper):
+        made = np.where(np.abs(shell.points - plane) <= 1e-6 * volume.spacing, plane, made)
+    return made
 
 
 def _filtered(shell: Shell, options: ShellOptions) -> npt.NDArray[np.float64]:

@@ -134,7 +134,8 @@ def test_gmsh_reads_physical_groups_and_regions(mesh: TetMesh, written: Path) ->
         "import gmsh, json, sys; gmsh.initialize(interruptible=False); gmsh.option.setNumber('General.Terminal', 0);"
         "gmsh.open(sys.argv[1] + '/m.msh'); m = gmsh.model;"
         "print(json.dumps({'groups': {m.getPhysicalName(d, t): sum(len(m.mesh"
-        ".getElementsByType(4 if d == 3 else 2, e)[0]) for e in m.getEntitiesForPhysicalGroup(d, t)) for d, t in m.getPhysicalGroups()},"
+        ".getElementsByType(4 if d == 3 else 2, e)[0]) for e in m.getEntitiesForPhysicalGroup(d, t))"
+        " for d, t in m.getPhysicalGroups()},"
         "'regions': [e[1] for e in m.getEntities(3)], 'nodes': len(m.mesh.getNodes()[0])}))",
         written,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -52,22 +52,14 @@ def test_each_particle_gets_its_own_shell_and_name() -> None:
 
 
 def test_remeshing_and_decimation_say_what_they_cost() -> None:
-    pytest.importorskip("pymeshlab")
+    if importlib.util.find_spec("pymeshlab") is None:
+        pytest.skip("pymeshlab is not installed")
     plain = marching_cubes_surfaces(balls(), only="NMC")[0]
     coarse = marching_cubes_surfaces(balls(), only="NMC", options=ShellOptions(edge=2.0, decimate=0.5))[0]
     assert len(coarse.triangles) < len(plain.triangles) / 3 and coarse.is_watertight()
     assert 0 < coarse.record["hausdorff"] < 0.6 and -0.1 < coarse.record["volume_error"] < 0.02
     assert coarse.record["volume_error"] != plain.record["volume_error"]
-
-
-def test_pymeshlab_stays_out_of_this_process() -> None:
-    code = (
-        "import sys, numpy as np; from pxm2mesh import *; from pxm2mesh.surfacing import ShellOptions;"
-        "labels = np.zeros((8, 8, 8), np.uint8); labels[2:6, 2:6, 2:6] = 1;"
-        "v = LabelVolume(labels, {'void': 0, 'NMC': 1}, '1 um');"
-        "marching_cubes_surfaces(v, options=ShellOptions(decimate=0.5)); assert 'pymeshlab' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    assert "pymeshlab" not in sys.modules  # GPL, and its libraries clash with the solver's: a process of its own
 
 
 def test_shells_cut_from_the_net_fit_together() -> None:
