@@ -93,7 +93,7 @@ def run_until(
     options: StepOptions,
     *,
     events: Sequence[Event] = (),
-    accepted: Callable[[float], None] = lambda step: None,
+    accepted: Callable[[float, float], None] = lambda length, following: None,
     step: float | None = None,
     statistics: StepStatistics | None = None,
 ) -> tuple[Event | None, float]:
@@ -104,7 +104,7 @@ def run_until(
         end: s.
         options: How steps are chosen.
         events: What ends the run early; found to ``options.event_width``.
-        accepted: Called after each accepted step with its length.
+        accepted: Called after each accepted step with its length and that of the step to come.
         step: The first step; ``options.first`` if None.
         statistics: Counted up.
 
@@ -150,15 +150,15 @@ def run_until(
         if passed:
             event, last = _locate(problem, passed, events, now, options)
             counts.accepted += 1
-            accepted(last)
+            accepted(last, step)
             return event, step
         cuts = 0
         problem.commit()
         counts.accepted += 1
-        accepted(now)
         reached = [event for event in events if abs(event.value()) <= options.event_width]
         growth = min(options.growth, max(0.5, 0.9 / math.sqrt(max(error, 1e-12))))
         step = now * growth if now >= step * 0.999 or growth < 1 else step
+        accepted(now, step)
         if reached:
             return reached[0], step
     return None, step

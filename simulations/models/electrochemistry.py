@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -347,7 +347,7 @@ class HalfCell:
             self._assemble_residual()
             self._vector.array[self._held[self._held < self._owned]] = 0.0
             missing = current - target if kind == "current" else 0.0
-            scale = max(magnitude, abs(target) if kind == "current" else 0.0, 1e-9 * self.one_c)
+            scale = max(magnitude, abs(target) if kind == "current" else 0.0, 1e-2 * self.one_c)
             size = float(self._vector.norm(PETSc.NormType.NORM_2)) + abs(missing)
             log.info("t = %.6g s, Newton %d: residual %.2e", self.time + step, iteration, size / scale)
             if not math.isfinite(size):
@@ -451,7 +451,8 @@ class HalfCell:
     @staticmethod
     def _array(vector: PETSc.Vec) -> Floats:
         with vector.localForm() as local:
-            return np.array(local.array)
+            array: Floats = np.array(local.array)
+        return array
 
     # ------------------------------------------------------------------ TimeProblem
 
@@ -461,7 +462,7 @@ class HalfCell:
         change = self.bdf.change().reshape(-1, 2)[owned, 0]
         comm = self.domain.comm
         total, count = comm.allreduce(float(np.sum(change**2))), comm.allreduce(len(owned))
-        return math.sqrt(total / max(count, 1)) / 6 / self.options.tolerance
+        return float(math.sqrt(total / max(count, 1)) / 6 / self.options.tolerance)
 
     def commit(self) -> None:
         """Keep the step, and count the charge in the way the lithium was counted."""
@@ -480,3 +481,19 @@ class HalfCell:
     def interrupt(self) -> None:
         """The next step is backward Euler."""
         self.bdf.interrupt()
+
+    def numbers(self) -> dict[str, Any]:
+        """With `bdf.old` and `bdf.older` all that decides what follows, for a checkpoint."""
+        return {"time": self.time, "charge": self.charge, "charge_older": self._charge_older, "current": self.current,
+                "voltages": list(self._voltages), "last_step": self.bdf.last_step}  # fmt: skip
+
+    def resume(self, numbers: Mapping[str, Any]) -> None:
+        """Go on from `numbers`; `bdf.old` and `bdf.older` have been filled."""
+        self.time, self.charge, self._charge_older = (
+            numbers["time"],
+            numbers["charge"],
+            numbers["charge_older"],
+        )
+        self.current, self._voltages = numbers["current"], (numbers["voltages"][0], numbers["voltages"][1])
+        self.voltage, self.bdf.last_step = self._voltages[0], numbers["last_step"]
+        self.bdf.restore()

@@ -185,5 +185,11 @@ def _write_potentials(
     ResultSeries(task.path("results.pvd"), domain).write(0.0, nodes, cells)
 
 
-MODELS: dict[str, Callable[[Task], Answer]] = {"conduction": _conduction}
+def _half_cell(task: Task) -> Answer:
+    from simulations.studies.charge import charge
+
+    return charge(task)
+
+
+MODELS: dict[str, Callable[[Task], Answer]] = {"conduction": _conduction, "half-cell": _half_cell}
 """``model`` of a ``[[physics]]`` entry → what solves it."""
