@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pxm2mesh.errors import Pxm2meshError as Pxm2meshError
+    from pxm2mesh.io.images import read_grey as read_grey
+    from pxm2mesh.io.images import read_volume as read_volume
+    from pxm2mesh.io.images import write_volume as write_volume
+    from pxm2mesh.io.meshes import read_mesh as read_mesh
+    from pxm2mesh.io.meshes import write_mesh as write_mesh
     from pxm2mesh.materials import Material as Material
     from pxm2mesh.materials import library as library
     from pxm2mesh.materials import read_material as read_material
@@ -18,10 +23,19 @@ if TYPE_CHECKING:
     from pxm2mesh.meshing import Sizing as Sizing
     from pxm2mesh.meshing import mesh_volume as mesh_volume
     from pxm2mesh.meshing import tetrahedralize as tetrahedralize
+    from pxm2mesh.meshing.transition import TransitionZone as TransitionZone
+    from pxm2mesh.phantoms import PHANTOMS as PHANTOMS
+    from pxm2mesh.phantoms import phantom as phantom
     from pxm2mesh.phases import Phase as Phase
     from pxm2mesh.phases import PhaseTable as PhaseTable
+    from pxm2mesh.pipeline import run_study as run_study
+    from pxm2mesh.quantify import quantify as quantify
     from pxm2mesh.quantities import Quantities as Quantities
     from pxm2mesh.quantities import Quantity as Quantity
+    from pxm2mesh.report import write_report as write_report
+    from pxm2mesh.segment import RepairOptions as RepairOptions
+    from pxm2mesh.segment import clean as clean
+    from pxm2mesh.segment import repair as repair
     from pxm2mesh.study import Study as Study
     from pxm2mesh.study import read_study as read_study
     from pxm2mesh.surface import InterfaceSurface as InterfaceSurface
@@ -59,9 +73,23 @@ _HOME = {
     "TetMesh": "tetmesh",
     "GreyVolume": "volume",
     "LabelVolume": "volume",
+    "read_mesh": "io.meshes",
+    "write_mesh": "io.meshes",
+    "read_grey": "io.images",
+    "read_volume": "io.images",
+    "write_volume": "io.images",
+    "TransitionZone": "meshing.transition",
+    "PHANTOMS": "phantoms",
+    "phantom": "phantoms",
+    "run_study": "pipeline",
+    "quantify": "quantify",
+    "write_report": "report",
+    "clean": "segment",
+    "repair": "segment",
+    "RepairOptions": "segment",
 }
 
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

@@ -54,9 +54,7 @@ def _zones(study: Study) -> tuple[TransitionZone, ...]:
         return ()
     from pxm2mesh.meshing.transition import TransitionZone
 
-    return tuple(
-        TransitionZone(between=zone.between, thickness=zone.thickness, kind=zone.kind) for zone in study.zone
-    )
+    return tuple(TransitionZone(**zone.model_dump()) for zone in study.zone)
 
 
 def mesh(work: Work, progress: Progress) -> Outcome:

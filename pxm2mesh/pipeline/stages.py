@@ -11,7 +11,7 @@ from pxm2mesh.errors import DataError
 from pxm2mesh.pipeline import solver
 from pxm2mesh.progress import Progress
 from pxm2mesh.quantities import Quantities
-from pxm2mesh.study import Study, digest_of
+from pxm2mesh.study import Study, digest_of, phases_named
 from pxm2mesh.volume import LabelVolume
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def read(work: Work, progress: Progress) -> Outcome:
 def _refuse_empty_phases(volume: LabelVolume, study: Study) -> None:
     """A phase that a computation names and that has no voxel is a mistake in the phase table or the crop."""
     for physics in study.physics:
-        for name in physics.phases:
+        for name in sorted(phases_named(physics)):
             if name in volume.phases:
                 volume.require(name)
     if not any(volume.voxel_counts().values()):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import types
+from typing import Any
+
 from pxm2mesh.quantify.areas import AreaMethod as AreaMethod
 from pxm2mesh.quantify.areas import interface_areas as interface_areas
 from pxm2mesh.quantify.blocks import quantify_blocks as quantify_blocks
@@ -102,3 +106,13 @@ def warm() -> None:
     quantify(cells, only=["particles", "layers"])
     for conductors in ("void", {"void": 1.0, "NMC": 0.1}):
         tortuosity(volume, conductors, "x", periodic=True, potential=True)
+
+
+class _CallableModule(types.ModuleType):
+    """``pxm2mesh.quantify(volume)`` measures although importing this package puts it in the function's place."""
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return quantify(*arguments, **keywords)
+
+
+sys.modules[__name__].__class__ = _CallableModule

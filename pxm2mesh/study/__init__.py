@@ -1,6 +1,7 @@
 """Study files: a whole run as one validated, frozen object."""
 
 from pxm2mesh.study.model import Study, digest_of, with_phases
+from pxm2mesh.study.names import phases_named
 from pxm2mesh.study.reading import Problem, check_study, locate, parse_study, read_study, write_study
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "digest_of",
     "locate",
     "parse_study",
+    "phases_named",
     "read_study",
     "with_phases",
     "write_study",

@@ -62,9 +62,18 @@ class MeshSection(Section):
 
 
 class ZoneSection(Section):
-    """``[[zone]]``: a transition zone between two phases."""
+    """``[[zone]]``: a transition zone between two phases.
+
+    Attributes:
+        between: Their names; a layer grows around the first, into the second.
+        thickness: Of the layer, or of the graded zone from 0.1 to 0.9.
+        kind: ``graded`` or ``layer``.
+        mixing: How properties are mixed in a graded zone.
+        name: Of the layer's phase.
+    """
 
     between: tuple[PhaseName, PhaseName]
     thickness: Length
     kind: Literal["graded", "layer"] = "graded"
+    mixing: str = "arithmetic"
     name: str = ""

@@ -45,6 +45,11 @@ def unresolved_names(section: Section, phases: PhaseTable) -> Iterator[tuple[Pat
             yield path, error
 
 
+def phases_named(section: Section) -> set[str]:
+    """The phases that ``section`` names."""
+    return {name for _, what, name in _names(type(section), section, ()) if what == "phase"}
+
+
 def _names(annotation: Any, value: Any, path: Path) -> Iterator[tuple[Path, str, str]]:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(value, Section):
