@@ -1,6 +1,34 @@
 """Grey values to labels, and labels to better labels."""
 
+from pxm2mesh.segment.artefacts import flatten_background, normalise_slices, remove_rings
+from pxm2mesh.segment.chain import (
+    Segmentation,
+    SegmentOptions,
+    segment,
+    segment_in_steps,
+    threshold_variants,
+)
+from pxm2mesh.segment.classify import classify
+from pxm2mesh.segment.denoise import denoise
 from pxm2mesh.segment.particles import separate_particles
+from pxm2mesh.segment.preview import write_preview
 from pxm2mesh.segment.repair import RepairOptions, RepairRecord, clean, repair
 
-__all__ = ["RepairOptions", "RepairRecord", "clean", "repair", "separate_particles"]
+__all__ = [
+    "RepairOptions",
+    "RepairRecord",
+    "SegmentOptions",
+    "Segmentation",
+    "classify",
+    "clean",
+    "denoise",
+    "flatten_background",
+    "normalise_slices",
+    "remove_rings",
+    "repair",
+    "segment",
+    "segment_in_steps",
+    "separate_particles",
+    "threshold_variants",
+    "write_preview",
+]

@@ -1,0 +1,325 @@
+"""The verb ``segment``: grey values to labels, each step an option."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from pxm2mesh.errors import DataError, UsageError, did_you_mean
+from pxm2mesh.phases import PhaseTable
+from pxm2mesh.progress import SILENT, Progress
+from pxm2mesh.segment.artefacts import flatten_background, multi_otsu, normalise_slices, remove_rings
+from pxm2mesh.segment.denoise import DenoiseMethod, denoise, noise_level
+from pxm2mesh.segment.repair import clean
+from pxm2mesh.volume import GreyVolume, LabelVolume
+
+logger = logging.getLogger(__name__)
+
+Float = npt.NDArray[np.float32]
+Labelling = Literal["watershed", "threshold", "hysteresis", "random-walker"]
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """The steps of `segment`, in the order they are taken.
+
+    Attributes:
+        bin: Average blocks of this many voxels per axis first.
+        normalise_slices: Bring all slices to one brightness and contrast.
+        background: Slow trend to take out: ``"radial"`` (beam hardening), ``"smooth"``, or None.
+        rings: Take out rings about the z axis.
+        denoise: Method of `denoise`, or None.
+        strength: Of the denoising.
+        order: Phase names from dark to bright; the order of the labels when None.
+        thresholds: Grey values between the phases, one fewer than phases; multi-Otsu when None.
+        method: ``"watershed"``: only voxels clear of edges are labelled by the thresholds, and grow over the
+            slope of the grey values, so that the blurred rim between a bright and a dark phase does not
+            become a shell of the phase between them. ``"threshold"``: every voxel by its value alone.
+            ``"hysteresis"``: values within ``margin`` of a threshold go with what they are connected to.
+            ``"random-walker"``: as watershed, slower, better with much noise.
+        margin: Of hysteresis, as a share of the distance between neighbouring grey levels.
+        shift: Moves every threshold, as a share of that distance; used for intervals.
+        bands: (phase, low, high): voxels clear of edges with values in between are that phase, such as a
+            binder whose pores are finer than the voxels.
+        min_region: Regions of fewer voxels are merged into what surrounds them.
+    """
+
+    bin: int = 1
+    normalise_slices: bool = False
+    background: Literal["radial", "smooth"] | None = "radial"
+    rings: bool = True
+    denoise: DenoiseMethod | None = "median"
+    strength: float = 1.0
+    order: tuple[str, ...] | None = None
+    thresholds: tuple[float, ...] | None = None
+    method: Labelling = "watershed"
+    margin: float = 0.15
+    shift: float = 0.0
+    bands: tuple[tuple[str, float, float], ...] = ()
+    min_region: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Labelling):
+            raise UsageError(
+                f"unknown segmentation method {self.method!r};",
+                hint=did_you_mean(self.method, get_args(Labelling)),
+            )
+        if self.bin < 1 or not 0 <= self.margin < 0.5 or not abs(self.shift) < 0.5:
+            raise UsageError(
+                f"segment: bin {self.bin}, margin {self.margin:g}, shift {self.shift:g};",
+                hint="use bin ≥ 1, 0 ≤ margin < 0.5, |shift| < 0.5.",
+            )
+        if self.thresholds is not None and list(self.thresholds) != sorted(set(self.thresholds)):
+            raise UsageError(f"thresholds {self.thresholds} do not ascend.")
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A segmentation with what led to it.
+
+    Attributes:
+        volume: The labels.
+        grey: The scan after the corrections, on the lattice of the labels.
+        thresholds: Grey values between the phases, after the corrections.
+        levels: Mean grey value of each phase, dark to bright, clear of edges.
+        noise: Standard deviation of the noise that was left, in grey values.
+    """
+
+    volume: LabelVolume
+    grey: GreyVolume
+    thresholds: tuple[float, ...]
+    levels: tuple[float, ...]
+    noise: float
+
+
+def segment(
+    grey: GreyVolume,
+    phases: PhaseTable,
+    options: SegmentOptions | None = None,
+    *,
+    progress: Progress = SILENT,
+) -> LabelVolume:
+    """Turn grey values into labels.
+
+    Args:
+        grey: The scan.
+        phases: The phase table, from dark to bright unless the options say otherwise.
+        options: The steps.
+        progress: Shows them.
+
+    Returns:
+        The segmented sample.
+
+    Raises:
+        UsageError: Thresholds that do not fit the phases, unknown names.
+        DataError: A constant scan, too few grey values, or a phase without a voxel.
+
+    Example:
+        >>> from pxm2mesh.phantoms import cathode, grey_scan
+        >>> scan = grey_scan(cathode("pressed", size=32), seed=1)
+        >>> segment(scan, PhaseTable({"void": 0, "LPSCl": 1, "NMC": 2})).phases.names
+        ('void', 'LPSCl', 'NMC')
+
+    References:
+        N. Otsu, IEEE Trans. Syst. Man Cybern. 9, 62 (1979); S. Beucher and F. Meyer, in Mathematical
+        Morphology in Image Processing (1993) (watershed from markers); L. Grady, IEEE Trans. Pattern Anal.
+        Mach. Intell. 28, 1768 (2006) (random walker).
+    """
+    return segment_in_steps(grey, phases, options, progress=progress).volume
+
+
+def segment_in_steps(
+    grey: GreyVolume,
+    phases: PhaseTable,
+    options: SegmentOptions | None = None,
+    *,
+    progress: Progress = SILENT,
+) -> Segmentation:
+    """As `segment`, with the corrected scan, thresholds and levels for previews and records."""
+    options = options or SegmentOptions()
+    order = _order(phases, options)
+    with progress.task("segmenting", 3) as task:
+        corrected = correct(grey, len(order), options)
+        task.advance(note="corrected")
+        values = np.asarray(corrected.values, dtype=np.float32)
+        quiet = _quiet(values)
+        smooth = values
+        if options.denoise is not None:
+            smooth = denoise(corrected, options.denoise, strength=options.strength).values
+        thresholds, levels = _thresholds(smooth, quiet, len(order), options)
+        task.advance(note="thresholds")
+        rank = _label(smooth, quiet, thresholds, levels, options)
+        task.advance(note="labels")
+    table = np.array([phases[name].label for name in order])
+    labels = table[rank]
+    for name, low, high in options.bands:
+        labels[quiet & (smooth >= low) & (smooth <= high)] = phases[name].label
+    volume = clean(
+        LabelVolume(labels, phases, corrected.spacing, corrected.origin), min_region=options.min_region
+    )
+    absent = [name for name, count in volume.voxel_counts().items() if count == 0]
+    if absent:
+        raise DataError(
+            f"no voxel was found for {', '.join(absent)} (thresholds {', '.join(f'{t:.4g}' for t in thresholds)});",
+            hint="name only the phases that the scan shows, or give thresholds.",
+        )
+    logger.info("thresholds %s, levels %s: %r", thresholds, levels, volume)
+    return Segmentation(volume, corrected, tuple(thresholds), tuple(levels), noise_level(values))
+
+
+def threshold_variants(
+    grey: GreyVolume,
+    phases: PhaseTable,
+    options: SegmentOptions | None = None,
+    *,
+    shift: float = 0.1,
+    progress: Progress = SILENT,
+) -> tuple[LabelVolume, LabelVolume]:
+    """The whole chain with all thresholds lower and higher, for the interval of every quantity.
+
+    Args:
+        grey: The scan.
+        phases: The phase table.
+        options: As of the nominal segmentation.
+        shift: Of the thresholds, as a share of the distance between neighbouring grey levels.
+        progress: Shows the steps.
+
+    Returns:
+        The sample with lower and with higher thresholds (more bright and more dark phase).
+
+    Raises:
+        UsageError: A shift that is not between 0 and 0.5.
+    """
+    if not 0 < shift < 0.5:
+        raise UsageError(f"threshold_variants: shift {shift:g} is not between 0 and 0.5.")
+    options = options or SegmentOptions()
+    low, high = (
+        segment(grey, phases, replace(options, shift=options.shift + s), progress=progress)
+        for s in (-shift, shift)
+    )
+    return low, high
+
+
+def correct(grey: GreyVolume, phases: int, options: SegmentOptions) -> GreyVolume:
+    """The scan binned and with artefacts taken out, as the options ask for.
+
+    Args:
+        grey: The scan.
+        phases: Number of grey levels.
+        options: The steps.
+
+    Returns:
+        The corrected scan.
+
+    Raises:
+        DataError: The scan is constant or holds values that are not finite.
+    """
+    values = np.asarray(grey.values)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise DataError(
+            f"{int(np.count_nonzero(~np.isfinite(values)))} grey values are not finite;",
+            hint="crop them away, or replace them by the value of the void.",
+        )
+    if values.min() == values.max():
+        raise DataError(
+            f"all grey values are {values.flat[0]:g};", hint="check that the right file was read."
+        )
+    if options.bin > 1:
+        grey = _binned(grey, options.bin)
+    if options.normalise_slices:
+        grey = normalise_slices(grey)
+    if options.background is not None:
+        grey = flatten_background(grey, phases=phases, kind=options.background)
+    if options.rings:
+        grey = remove_rings(grey, phases=phases)
+    return grey
+
+
+def _binned(grey: GreyVolume, factor: int) -> GreyVolume:
+    shape = [n // factor for n in grey.shape]
+    if min(shape) == 0:
+        raise UsageError(f"segment: bin {factor} is larger than the scan of {grey.shape} voxels.")
+    cut = np.asarray(grey.values)[tuple(slice(n * factor) for n in shape)]
+    blocks = cut.reshape(shape[0], factor, shape[1], factor, shape[2], factor)
+    return GreyVolume(blocks.mean(axis=(1, 3, 5), dtype=np.float32), grey.spacing * factor, grey.origin)
+
+
+def _order(phases: PhaseTable, options: SegmentOptions) -> tuple[str, ...]:
+    banded = {phases[name].name for name, _, _ in options.bands}
+    if options.order is None:
+        return tuple(name for name in phases.names if name not in banded)
+    order = tuple(phases[name].name for name in options.order)
+    if set(order) | banded != set(phases.names) or len(set(order)) < len(order):
+        raise UsageError(
+            f"segment: the order {', '.join(order)} does not name every phase once;",
+            hint=f"phases: {', '.join(phases.names)}.",
+        )
+    return order
+
+
+def _quiet(values: Float) -> npt.NDArray[np.bool_]:
+    """Voxels clear of edges: the half with the smaller slope."""
+    from scipy.ndimage import gaussian_gradient_magnitude
+
+    slope = gaussian_gradient_magnitude(values, 1.0, mode="nearest")
+    result: npt.NDArray[np.bool_] = slope <= np.median(slope)
+    return result
+
+
+def _thresholds(
+    smooth: Float, quiet: npt.NDArray[np.bool_], count: int, options: SegmentOptions
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Thresholds and levels."""
+    calm = smooth[quiet]
+    if options.thresholds is None:
+        cuts = multi_otsu(calm, count) if count > 1 else np.zeros(0)
+    else:
+        cuts = np.array(options.thresholds, dtype=np.float64)
+        if len(cuts) != count - 1:
+            raise UsageError(f"{len(cuts)} thresholds do not part {count} phases;", hint=f"give {count - 1}.")
+    kind = np.digitize(calm, cuts)
+    members = np.bincount(kind, minlength=count)
+    sums = np.bincount(kind, calm, minlength=count)
+    levels = np.where(members > 0, sums / np.maximum(members, 1), np.nan)
+    if options.thresholds is None and count > 1:
+        cuts = 0.5 * (levels[1:] + levels[:-1])
+    cuts = cuts + options.shift * np.nan_to_num(np.diff(levels))
+    return tuple(float(c) for c in cuts), tuple(float(v) for v in levels)
+
+
+def _label(
+    smooth: Float,
+    quiet: npt.NDArray[np.bool_],
+    thresholds: tuple[float, ...],
+    levels: tuple[float, ...],
+    options: SegmentOptions,
+) -> npt.NDArray[np.int64]:
+    """(nx, ny, nz) rank of the phase, dark to bright."""
+    from scipy.ndimage import gaussian_gradient_magnitude
+
+    rank: npt.NDArray[np.int64] = np.digitize(smooth, thresholds).astype(np.int64)
+    if options.method == "threshold":
+        return rank
+    if options.method == "hysteresis":
+        from skimage.filters import apply_hysteresis_threshold as connected_above
+
+        gaps = options.margin * np.nan_to_num(np.diff(levels))
+        parts = [
+            connected_above(smooth, t - g, t + g)  # type: ignore[no-untyped-call]
+            for t, g in zip(thresholds, gaps, strict=True)
+        ]
+        return np.asarray(np.sum(parts, axis=0, dtype=np.int64))
+    markers = np.where(quiet, rank + 1, 0).astype(np.int32)
+    if options.method == "random-walker":
+        from skimage.segmentation import random_walker
+
+        found = random_walker(smooth.astype(np.float64), markers, beta=130, mode="cg_j")  # type: ignore[no-untyped-call]
+        return np.asarray(found, dtype=np.int64) - 1
+    from skimage.segmentation import watershed
+
+    slope = gaussian_gradient_magnitude(smooth, 0.7, mode="nearest")
+    return np.asarray(watershed(slope, markers), dtype=np.int64) - 1
