@@ -103,8 +103,11 @@ def test_free_swelling_leaves_no_stress() -> None:
 
 
 def test_a_fixed_gap_and_a_constant_pressure_differ_as_they_must() -> None:
-    """Uniaxial swelling ε* between rigid walls: p = E·ε*; catches a gap that yields or a plate that does not."""
-    domain = Domain.from_mesh(box((2, 2, 2)))
+    """Uniaxial swelling ε* between rigid walls: p = E·ε*.
+
+    Catches a gap that yields, a plate that does not, and a plate's pressure taken for its force.
+    """
+    domain = Domain.from_mesh(box((2, 2, 2), (1.0, 2.0, 1.0)))
     materials = {"NMC": material(100.0, 0.3, "0.03*x")}
     sides = symmetry("x-", "y-", "z-")
     x = constant(domain, 1.0)
