@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from simulations.models.chemomechanics import flux as flux
     from simulations.models.conduction import conduct as conduct
     from simulations.models.conduction import effective_conductivity as effective_conductivity
+    from simulations.models.diffusion import Diffusion as Diffusion
+    from simulations.models.electrochemistry import HalfCell as HalfCell
     from simulations.models.finite_strain import finite_laws as finite_laws
     from simulations.models.islands import without_islands as without_islands
     from simulations.models.mechanics import Solid as Solid
@@ -31,6 +33,8 @@ _HOME = {
     "Domain": "base.domain",
     "conduct": "models.conduction",
     "effective_conductivity": "models.conduction",
+    "Diffusion": "models.diffusion",
+    "HalfCell": "models.electrochemistry",
     "ChemoMechanics": "models.chemomechanics",
     "CouplingOptions": "models.chemomechanics",
     "flux": "models.chemomechanics",

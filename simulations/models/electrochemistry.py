@@ -432,7 +432,7 @@ class HalfCell:
         self.state.x.array[:] += damp * change
         self.voltage += damp * raise_by
         self._set_voltage()
-        return jump
+        return float(jump)
 
     def _response(self, derivatives: Floats) -> Floats:
         """How the state answers to one volt more at the collector."""
@@ -446,7 +446,7 @@ class HalfCell:
         self._right.scale(-1.0)
         self._right.array[self._held[self._held < self._owned]] = 0.0
         self.linear_iterations += self._solver.solve(self._right, self._lifted).iterations
-        return self._array(self._lifted) + self._lift.x.array
+        return np.asarray(self._array(self._lifted) + self._lift.x.array)
 
     @staticmethod
     def _array(vector: PETSc.Vec) -> Floats:

@@ -65,7 +65,8 @@ def charge(task: Task) -> Answer:
     density = materials[physics.active].get("transport.density")
     quantities = _quantities(half, physics, shares, None if density is None else float(density))
     facts = {"events": run.events, "steps": run.statistics.accepted, "rejected": run.statistics.rejected,
-             "failed": run.statistics.failed, "newton": half.iterations, "unknowns": domain.point_total * 2}  # fmt: skip
+             "failed": run.statistics.failed, "newton": half.iterations,
+             "unknowns": domain.point_total * 2}  # fmt: skip
     return Answer(quantities, facts)
 
 
@@ -78,10 +79,11 @@ def _cell(task: Task, domain: Domain) -> tuple[Cell, Mapping[str, Material]]:
         raise StudyError(
             f"phase {missing[0]!r} has no cells in this mesh;", hint="it may be excluded in [mesh]."
         )
-    library = {
-        p: on_root(task.comm, lambda p=p: read_material(named.get(p, domain.phases[p].material)))
-        for p in phases
-    }
+
+    def read() -> dict[str, Material]:
+        return {p: read_material(named.get(p, domain.phases[p].material)) for p in phases}
+
+    library = on_root(task.comm, read)
     active, electrolyte = library[physics.active], library[physics.electrolyte]
     binder = None if physics.binder is None else library[physics.binder]
     kinetics = ButlerVolmer.of(active, temperature=physics.temperature.value)

@@ -10,9 +10,12 @@ import numpy as np
 from mpi4py import MPI
 from scipy.ndimage import gaussian_filter
 
+from pxm2mesh.materials import read_material
 from pxm2mesh.volume import LabelVolume
 from simulations.base.domain import Domain
 from simulations.models.conduction import effective_conductivity
+from simulations.models.electrochemistry import Cell, HalfCell, working_part
+from simulations.models.kinetics import ButlerVolmer
 from simulations.shapes import ball, voxels
 
 
@@ -34,7 +37,40 @@ def conduction() -> dict[str, float]:
     return values | {f"ball {q.name} {q.subject}": q.value for q in found.quantities}
 
 
-CASES: dict[str, Callable[[], dict[str, float]]] = {"conduction": conduction}
+def half_cell() -> dict[str, float]:
+    """Four steps at 1C, with a direct solver."""
+    nmc = read_material("NMC811")
+    diffusivity = nmc.require("transport.diffusivity")
+    cell = Cell(
+        "NMC",
+        "LPSCl",
+        ButlerVolmer.of(nmc),
+        diffusivity,
+        49111.0,
+        0.18e6,
+        0.16e6,
+        collector="x-",
+        separator="z+",
+    )
+    mesh = ball({"NMC": 2.0, "LPSCl": 0.0}, box=(2.8,) * 3, cells=4)
+    domain, _ = working_part(Domain.from_mesh(mesh), cell)
+    half = HalfCell(domain, cell, 0.9)
+    half.hold_current(half.one_c)
+    half.settle()
+    for step in (5.0, 10.0, 20.0, 40.0):
+        half.attempt(step)
+        half.commit()
+    low, high = half.surface()
+    return {
+        "voltage": half.voltage,
+        "mean": half.mean(),
+        "low": low,
+        "high": high,
+        **half.boundary_currents(),
+    }
+
+
+CASES: dict[str, Callable[[], dict[str, float]]] = {"conduction": conduction, "half_cell": half_cell}
 
 if __name__ == "__main__":
     result = CASES[sys.argv[1]]()

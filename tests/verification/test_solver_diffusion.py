@@ -55,7 +55,7 @@ def test_v9_a_sphere_under_constant_flux() -> None:
 
 
 def test_v10_a_sphere_with_a_fixed_surface() -> None:
-    """Catches a fixed value that is only approached (penalty), or held at the old time: uptake 0.60694 at D t = 0.05."""
+    """Catches a fixed value that is only approached (penalty), or held late: uptake 0.60694 at D t = 0.05."""
     particle = Diffusion(sphere(14), 1.0, 1.0, 0.0, fixed={"outside": 1.0})
     for time, uptake, centre in (
         (0.05, 0.606940, 0.034001),

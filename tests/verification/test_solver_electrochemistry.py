@@ -39,7 +39,7 @@ def slab(kinetics: ButlerVolmer, *, thickness: float = 50.0) -> HalfCell:
 @pytest.mark.parametrize("voltage", [0.005, 0.05, 0.2])
 @pytest.mark.parametrize("resistance", [0.0, 1e-3])
 def test_v11_a_slab_with_butler_volmer(voltage: float, resistance: float) -> None:
-    """Catches α = 1/2 left out of the exponent: 9.9 instead of 19.86 A/m² at 50 mV; V = i L/κ + (2RT/F) asinh(i/2i₀)."""
+    """Catches α = 1/2 left out: 9.9 instead of 19.86 A/m² at 50 mV (V = i L/κ + 2RT/F asinh(i/2i₀))."""
     half = slab(flat(resistance=resistance))
     half.hold_voltage(voltage)
     half.settle()

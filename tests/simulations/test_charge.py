@@ -1,0 +1,108 @@
+"""Charging from a study file: protocols, events, and going on from a checkpoint (V32)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pxm2mesh.errors import Pxm2meshError
+from pxm2mesh.io.meshes import save_arrays
+from pxm2mesh.quantities import Quantities
+from simulations.base.protocol import Current, Rest, Voltage, cccv, parse_steps
+from simulations.shapes import ball
+
+REPOSITORY = Path(__file__).parent.parent.parent
+STUDY = """
+[volume]
+file = "labels.tif"
+spacing = "1 um"
+phases = { NMC = 1, LPSCl = 2 }
+
+[materials]
+NMC = "NMC811"
+LPSCl = "LPSCl"
+
+[[physics]]
+model = "half-cell"
+active = "NMC"
+electrolyte = "LPSCl"
+collector = "x-"
+separator = "z+"
+protocol = ["1C until 4.0 V", "4.0 V until C/2", "rest 1 min"]
+first_step = "20 s"
+largest_step = "150 s"
+
+[output]
+folder = "."
+"""
+
+
+def test_protocols_are_read_as_they_are_written() -> None:
+    assert parse_steps(["C/3 until 4.3 V", "4.3 V until C/20"]) == cccv(1 / 3, 4.3, 1 / 20)
+    assert parse_steps(["rest 10 min", "-2C for 90 s", "4.1 V for 1 h"]) == (
+        Rest(600.0), Current(-2.0, until_time=90.0), Voltage(4.1, until_time=3600.0),
+    )  # fmt: skip
+    for wrong in ("4.3", "C/0", "1C until 4 A", "4.3 V until 5 V"):
+        with pytest.raises(Pxm2meshError):  # a unit, or a form that is not known
+            parse_steps([wrong])
+
+
+def start(folder: Path, *launcher: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    command = [*launcher, sys.executable, "-m", "simulations", str(folder)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+
+
+def prepare(folder: Path) -> Path:
+    folder.mkdir()
+    save_arrays(ball({"NMC": 2.0, "LPSCl": 0.0}, box=(2.8,) * 3, cells=3), folder / "mesh.npz")
+    (folder / "study.toml").write_text(STUDY)
+    return folder
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "scalars.csv").read_text().splitlines()))
+
+
+def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    """Catches a history or a next step that is not in the checkpoint: another voltage in the fifth digit."""
+    whole, killed = prepare(tmp_path / "whole"), prepare(tmp_path / "killed")
+    done = start(whole)
+    said, _ = done.communicate(timeout=300)
+    assert done.returncode == 0, said
+    running = start(killed)
+    checkpoint, deadline = killed / "checkpoints" / "half-cell.npz", time.monotonic() + 300
+    while not checkpoint.exists() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert running.poll() is None, "the run ended before its first checkpoint"
+    os.kill(running.pid, signal.SIGKILL)
+    running.communicate()
+    assert not (killed / "quantities-solve.json").exists()
+    again = start(killed)
+    said, _ = again.communicate(timeout=300)
+    assert again.returncode == 0 and "going on at t = " in said, said
+    names = ("time [s]", "voltage [V]", "charge [pC]", "mean lithiation [1]")
+    ends = [[float(rows(folder)[-1][name]) for name in names] for folder in (whole, killed)]
+    assert ends[1] == pytest.approx(ends[0], rel=1e-10)
+    assert [r["time [s]"] for r in rows(whole)] == [r["time [s]"] for r in rows(killed)]
+    assert (whole / "quantities-solve.json").read_bytes() == (killed / "quantities-solve.json").read_bytes()
+    events = json.loads((whole / "results-record.json").read_text())["physics"][0]["events"]
+    assert (
+        "voltage reached 4 V" in events[0]
+        and "current fell to 0.5 C" in events[1]
+        and "time is over" in events[2]
+    )
+    reached = [float(r["voltage [V]"]) for r in rows(whole) if r["protocol step"] == "1"][-1]
+    assert reached == pytest.approx(4.0, abs=1e-3)
+    assert all(float(r["lithium balance [1]"]) < 1e-10 for r in rows(whole))
+    assert 0 < Quantities.read(whole / "quantities-solve.json").value("capacity") < 200
