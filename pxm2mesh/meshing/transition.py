@@ -309,7 +309,8 @@ def mix(
         UsageError: Unknown rule, no normal, or a harmonic mean of a value that is not positive.
 
     References:
-        A. Nordmann et al.-type averages: arithmetic (Voigt), harmonic (Reuss); the tensor rule is their laminate.
+        O. Wiener, Die Theorie des Mischkörpers für das Feld der stationären Strömung (1912): the arithmetic and the
+        harmonic mean bound every mixture; a laminate has the one along and the other across.
     """
     if rule not in RULES:
         raise UsageError(f"unknown mixing rule {rule!r};", hint=did_you_mean(str(rule), RULES))

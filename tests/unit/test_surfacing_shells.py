@@ -59,7 +59,9 @@ def test_remeshing_and_decimation_say_what_they_cost() -> None:
     assert len(coarse.triangles) < len(plain.triangles) / 3 and coarse.is_watertight()
     assert 0 < coarse.record["hausdorff"] < 0.6 and -0.1 < coarse.record["volume_error"] < 0.02
     assert coarse.record["volume_error"] != plain.record["volume_error"]
-    assert "pymeshlab" not in sys.modules  # GPL, and its libraries clash with the solver's: a process of its own
+    assert (
+        "pymeshlab" not in sys.modules
+    )  # GPL, and its libraries clash with the solver's: a process of its own
 
 
 def test_shells_cut_from_the_net_fit_together() -> None:

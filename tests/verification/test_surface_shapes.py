@@ -51,6 +51,6 @@ def test_points_of_a_smoothed_sphere_lie_on_it() -> None:
     surface, _ = sphere(10, 0.17, 1)
     inside = (surface.sides > 0).all(axis=1)
     points = surface.points[np.unique(surface.triangles[inside])]
-    n = int(2 * 10 + 10)
+    n = 2 * 10 + 10
     off = np.linalg.norm(points - n / 2 - 0.17, axis=1) - 10
     assert abs(off.mean()) < 0.1 and off.std() < 0.15
