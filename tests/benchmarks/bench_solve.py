@@ -28,7 +28,8 @@ def main(sizes: tuple[int, ...] = (8, 16, 28)) -> None:
                 )
                 row, seconds = found.rows[0], time.perf_counter() - start
                 out(
-                    f"{domain.cell_total:>9,} {row['unknowns']:>9,} {order:>5} {contrast:>8.0e} {row['iterations']:>10} "
+                    f"{domain.cell_total:>9,} {row['unknowns']:>9,} {order:>5} {contrast:>8.0e} "
+                    f"{row['iterations']:>10} "
                 )
                 out(f"{row['wall time [s]']:>8.2f} {built:>7.1f} {seconds:>6.1f}\n")
 
