@@ -99,7 +99,8 @@ def area_table(
         return np.asarray(np.triu(projected_areas(phase, own, own, spacing)))
     if method == "marching-cubes":
         cells = _marching_cubes_areas(tuple(float(s) for s in spacing))
-        return np.asarray(sum_over_planes(kernels.marching_cells, shape[0] + 1, zeros, phase, cells))
+        table = sum_over_planes(kernels.marching_cells, shape[0] + 1, zeros, phase, cells)
+        return np.asarray(np.maximum(table, 0))  # phases that meet in edges only come out below 0
     directions = _DIRECTIONS if method == "crofton" else np.eye(3, dtype=np.int64)
     counts = sum_over_planes(
         kernels.crossings, shape[0] + 1, lambda: np.zeros((len(directions), count, count)), phase, directions
