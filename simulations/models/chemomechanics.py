@@ -234,19 +234,30 @@ class ChemoMechanics:
         self.bdf = Bdf(self.x)
         supports = [load for load in loads if not isinstance(load, Flux)]
         self.solid = Solid(
-            domain, materials, supports, x=self.x, laws=laws, degree=self.options.degree, options=self.options.solid
+            domain,
+            materials,
+            supports,
+            x=self.x,
+            laws=laws,
+            degree=self.options.degree,
+            options=self.options.solid,
         )
         self._slopes = {p: free_sphere_slope(materials[p]) for p in self.active}
         self.stress = StressProjection(
             domain,
-            {p: stress_laws.hydrostatic(self.solid.responses[p].cauchy) + s * self.x for p, s in self._slopes.items()},
+            {
+                p: stress_laws.hydrostatic(self.solid.responses[p].cauchy) + s * self.x
+                for p, s in self._slopes.items()
+            },
             quadrature_degree=2 * self.options.degree,
         )
         self.hydrostatic = StressProjection(
             domain, {p: stress_laws.hydrostatic(self.solid.responses[p].cauchy) for p in self.active},
             quadrature_degree=2 * self.options.degree,
         )  # fmt: skip
-        self.fluxes = {load.face: fem.Constant(domain.mesh, load.inward) for load in loads if isinstance(load, Flux)}
+        self.fluxes = {
+            load.face: fem.Constant(domain.mesh, load.inward) for load in loads if isinstance(load, Flux)
+        }
         self._compile(materials)
         self._kept = self.solid.state()
         self._step = 0.0
@@ -286,7 +297,8 @@ class ChemoMechanics:
         self._update = self._b.duplicate()
         self._solver = LinearSolver(self._matrix, GMRES_ILU, what="concentration", rtol=1e-12, atol=1e-300)
         self._capacity = sum(
-            domain.volume(p) * float(materials[p].require("transport.maximum_concentration")) for p in self.active
+            domain.volume(p) * float(materials[p].require("transport.maximum_concentration"))
+            for p in self.active
         )
 
     def amount(self) -> float:
@@ -383,7 +395,9 @@ class ChemoMechanics:
         gathered = self.domain.comm.allgather((stress.min(initial=math.inf), stress.max(initial=-math.inf)))
         row["min hydrostatic stress [MPa]"] = float(min(low for low, _ in gathered))
         row["max hydrostatic stress [MPa]"] = float(max(high for _, high in gathered))
-        x = self.domain.comm.allgather((self.x.x.array[self._live].min(initial=1), self.x.x.array.max(initial=0)))
+        x = self.domain.comm.allgather(
+            (self.x.x.array[self._live].min(initial=1), self.x.x.array.max(initial=0))
+        )
         row["min x [1]"], row["max x [1]"] = float(min(a for a, _ in x)), float(max(b for _, b in x))
         return row
 

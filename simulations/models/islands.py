@@ -40,7 +40,9 @@ def without_islands(domain: Domain, supports: Iterable[Support]) -> Domain:
         return domain
     lost = int(np.sum(~keep))
     share = on_root(domain.comm, lambda: _share(domain, keep))
-    log.warning("left out %d cells (%.3g %% of the volume) in pieces that no support holds", lost, 100 * share)
+    log.warning(
+        "left out %d cells (%.3g %% of the volume) in pieces that no support holds", lost, 100 * share
+    )
     return domain.restricted(keep=keep)
 
 

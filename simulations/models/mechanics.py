@@ -21,8 +21,8 @@ from simulations.base import compat
 from simulations.base.domain import Domain
 from simulations.base.laws import parameter_on
 from simulations.models import stress_laws as laws
-from simulations.models.solid_solver import SolidSolver, SolverOptions, SolveRecord
-from simulations.models.supports import Gap, Plate, Pressure, Support
+from simulations.models.solid_solver import SolidSolver, SolveRecord, SolverOptions
+from simulations.models.supports import Pressure, Support
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
@@ -85,7 +85,8 @@ class ElasticLaw:
     def respond(self, displacement: Any, x: Any, tensor: Any, accumulated: Any) -> laws.Response:
         """Hooke's law of the strain that is not chemical."""
         stress = laws.elastic(
-            laws.strain(displacement) - chemical_strain(self.material, x, self.axis), moduli_of(self.material, x)
+            laws.strain(displacement) - chemical_strain(self.material, x, self.axis),
+            moduli_of(self.material, x),
         )
         return laws.Response(stress, tensor, accumulated, stress)
 
@@ -147,7 +148,9 @@ def grain_axes(domain: Domain, axes: npt.ArrayLike) -> fem.Function:
     table = np.asarray(axes, float)
     top = int(domain.comm.allreduce(int(domain.cell_region.max(initial=0)), op=MPI.MAX))
     if table.ndim != 2 or table.shape[1] != 3 or len(table) <= top:
-        raise UsageError(f"axes have the shape {table.shape}, but need ({top + 1}, 3), one row for each region.")
+        raise UsageError(
+            f"axes have the shape {table.shape}, but need ({top + 1}, 3), one row for each region."
+        )
     length = np.linalg.norm(table[1:], axis=1)
     if np.any(length == 0):
         raise UsageError(f"the axis of region {int(np.argmin(length)) + 1} is zero.")
@@ -235,9 +238,14 @@ class Solid:
             return None, None
         mesh, degree = self.domain.mesh, self._metadata["quadrature_degree"]
         cell = mesh.basix_cell()
-        tensors = fem.functionspace(mesh, basix.ufl.quadrature_element(cell, value_shape=(3, 3), degree=degree))
+        tensors = fem.functionspace(
+            mesh, basix.ufl.quadrature_element(cell, value_shape=(3, 3), degree=degree)
+        )
         scalars = fem.functionspace(mesh, basix.ufl.quadrature_element(cell, degree=degree))
-        tensor, accumulated = fem.Function(tensors, name="history"), fem.Function(scalars, name="plastic strain")
+        tensor, accumulated = (
+            fem.Function(tensors, name="history"),
+            fem.Function(scalars, name="plastic strain"),
+        )
         for phase, law in self.laws.items():
             if law.finite:
                 dofs = np.asarray(tensors.dofmap.list)[self.domain.cells(phase)].ravel()
@@ -259,7 +267,10 @@ class Solid:
         for phase, law in self.laws.items():
             if law.history:
                 response, cells = self.responses[phase], self.domain.cells(phase)
-                for target, new in ((self._tensor, response.tensor), (self._accumulated, response.accumulated)):
+                for target, new in (
+                    (self._tensor, response.tensor),
+                    (self._accumulated, response.accumulated),
+                ):
                     points = compat.interpolation_points(target.function_space)
                     updates.append((target, fem.Expression(new, points), cells))
         return updates
@@ -388,7 +399,9 @@ def _laws_of(
         domain.phases[phase]
     for phase in domain.meshed:
         if phase not in given and phase not in materials:
-            raise UsageError(f"phase {phase!r} has no material;", hint=f"give one for each of {domain.meshed}.")
+            raise UsageError(
+                f"phase {phase!r} has no material;", hint=f"give one for each of {domain.meshed}."
+            )
         result[phase] = given[phase] if phase in given else ElasticLaw(materials[phase])
     return result
 

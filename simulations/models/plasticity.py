@@ -42,7 +42,9 @@ class PlasticLaw:
     def respond(self, displacement: Any, x: Any, tensor: Any, accumulated: Any) -> laws.Response:
         """Radial return from the elastic trial."""
         mechanical = laws.strain(displacement) - chemical_strain(self.material, x, self.axis)
-        return laws.j2(mechanical, tensor, accumulated, moduli_of(self.material, x), flow_of(self.material, x))
+        return laws.j2(
+            mechanical, tensor, accumulated, moduli_of(self.material, x), flow_of(self.material, x)
+        )
 
 
 def flow_of(material: Material, x: Any) -> laws.PlasticFlow:
@@ -63,7 +65,9 @@ def flow_of(material: Material, x: Any) -> laws.PlasticFlow:
     )
 
 
-def plastic_laws(materials: Mapping[str, Material], phases: Iterable[str] | None = None) -> dict[str, SolidLaw]:
+def plastic_laws(
+    materials: Mapping[str, Material], phases: Iterable[str] | None = None
+) -> dict[str, SolidLaw]:
     """Plastic laws for the phases that flow.
 
     Args:

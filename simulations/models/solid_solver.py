@@ -214,7 +214,9 @@ class SolidSolver:
                 return
         if face not in self._closings:
             known = [*(s.face for s in self._plates), *self._closings]
-            raise UsageError(f"{face!r} carries no load that can change;", hint="known: " + ", ".join(known) + ".")
+            raise UsageError(
+                f"{face!r} carries no load that can change;", hint="known: " + ", ".join(known) + "."
+            )
         self._closings[face] = value
 
     def _newton(self, time: float | None) -> SolveRecord:
@@ -241,7 +243,11 @@ class SolidSolver:
         raise NotConvergedError(
             f"no balance of the solid{where}: residual {norm:.3e} µN of {self._scale:.3e} µN after "
             f"{iteration} iterations;",
-            reason="not a number" if not math.isfinite(norm) else "stalled" if stalled else "too many iterations",
+            reason="not a number"
+            if not math.isfinite(norm)
+            else "stalled"
+            if stalled
+            else "too many iterations",
             iterations=iteration,
             residual=norm / max(self._scale, 1e-300),
             time=time,
