@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from pxm2mesh.cli.options import Output, Spacing
+from pxm2mesh.cli.options import Crop, Output, Spacing
 
 EXAMPLE = 'pxm2mesh segment slices/ -o labels.tif --spacing "0.65 um" --phases "void,LPSCl,NMC"'
 
@@ -17,16 +18,71 @@ def segment(
         str, typer.Argument(metavar="SLICES", help="Grey image: folder of slices, .tif, .h5::/path, ….")
     ],
     output: Output,
-    phases: Annotated[str, typer.Option(help='Names from dark to bright, "void,LPSCl,NMC".')],
+    phases: Annotated[
+        str,
+        typer.Option(help='Names from dark to bright, "void,LPSCl,NMC"; with labels "void=0,LPSCl=2,NMC=1".'),
+    ],
     spacing: Spacing = None,
+    crop: Crop = None,
+    preview: Annotated[
+        Path | None, typer.Option(help="Picture (.png) of slices before and after, with the histogram.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="watershed, threshold, hysteresis or random-walker.")
+    ] = "watershed",
+    denoise: Annotated[
+        str, typer.Option(help="median, gaussian, total-variation, non-local-means, bilateral or off.")
+    ] = "median",
+    thresholds: Annotated[
+        str | None, typer.Option(help='Grey values between the phases, "15000, 32000"; found when absent.')
+    ] = None,
+    background: Annotated[str, typer.Option(help="radial (beam hardening), smooth or off.")] = "radial",
+    rings: Annotated[bool, typer.Option(help="Take out rings about the z axis.")] = True,
+    normalise_slices: Annotated[
+        bool, typer.Option("--normalise-slices", help="Bring all slices to one brightness.")
+    ] = False,
+    bin_: Annotated[int, typer.Option("--bin", min=1, help="Average blocks of voxels first.")] = 1,
+    min_region: Annotated[
+        int | None, typer.Option(min=1, help="Regions of fewer voxels are merged into their surroundings.")
+    ] = None,
 ) -> None:
     """Turn grey values into labels."""
     from pxm2mesh.io.images import read_grey, write_volume
     from pxm2mesh.phases import PhaseTable
-    from pxm2mesh.segment import segment as to_labels
+    from pxm2mesh.segment import SegmentOptions, segment_in_steps, write_preview
+    from pxm2mesh.volume import parse_crop
 
-    volume = to_labels(read_grey(slices, spacing=spacing), PhaseTable.parse(phases))
-    write_volume(volume, output)
-    context.obj.emit(
-        {"written": str(output), "voxels": volume.voxel_counts()}, f"{volume!r}\nwritten: {output}"
+    chosen: dict[str, Any] = {"method": method, "denoise": denoise, "background": background}
+    chosen = {key: None if value == "off" else value for key, value in chosen.items()}
+    options = SegmentOptions(
+        **chosen,
+        bin=bin_,
+        normalise_slices=normalise_slices,
+        rings=rings,
+        thresholds=None if thresholds is None else _numbers(thresholds),
+        order=tuple(item.partition("=")[0].strip() for item in phases.split(",")),
+        min_region=min_region,
     )
+    scan = read_grey(slices, spacing=spacing, crop=None if crop is None else parse_crop(crop))
+    found = segment_in_steps(scan, PhaseTable.parse(phases), options)
+    write_volume(found.volume, output)
+    if preview is not None:
+        write_preview(found.grey, found.volume, preview, thresholds=found.thresholds)
+    facts = {
+        "written": str(output),
+        "voxels": found.volume.voxel_counts(),
+        "thresholds": found.thresholds,
+        "levels": found.levels,
+        "noise": found.noise,
+    }
+    cuts = ", ".join(f"{t:.4g}" for t in found.thresholds)
+    context.obj.emit(facts, f"{found.volume!r}\nthresholds: {cuts}\nwritten: {output}")
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    from pxm2mesh.errors import UsageError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"thresholds {text!r} are not numbers;", hint='write "15000, 32000".') from None

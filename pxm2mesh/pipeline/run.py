@@ -28,7 +28,7 @@ logger = logging.getLogger("pxm2mesh.pipeline")
 def _source_options(study: Study) -> list[object]:
     """The section without the place of its file, whose content is looked at instead."""
     file, _, inner = (study.volume.file or "").partition("::")
-    return [study.volume.model_copy(update={"file": None}), Path(file).suffix, inner]
+    return [study.volume.model_copy(update={"file": None}), Path(file).suffix, inner, study.segment]
 
 
 STAGES: Sequence[Stage] = (

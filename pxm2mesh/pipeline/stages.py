@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pxm2mesh.phases import PhaseTable
 
 LABELS = "labels.npz"
+PREVIEW = "segmentation.png"
 MESH = "mesh.npz"
 MEASURED = "quantities-volume.json"
 SOLVED = "quantities-solve.json"
@@ -110,6 +111,8 @@ def read(work: Work, progress: Progress) -> Outcome:
         source = section.phantom
         volume = phantom(source.name, size=source.size, seed=source.seed, **source.options)
         volume = replace(volume, phases=table) if table is not None else volume
+    elif work.study.segment is not None:
+        volume = _segmented(work, progress)
     else:
         from pxm2mesh.io.images import read_volume
 
@@ -119,6 +122,21 @@ def read(work: Work, progress: Progress) -> Outcome:
     work.labels = volume
     facts = volume_facts(volume)
     return Outcome(facts=facts, identity=digest_of(volume.digest(), facts["phases"]), line=repr(volume))
+
+
+def _segmented(work: Work, progress: Progress) -> LabelVolume:
+    """The labels of a scan, and a picture of how they came about."""
+    from pxm2mesh.io.images import read_grey
+    from pxm2mesh.segment import segment_in_steps, write_preview
+
+    section, how = work.study.volume, work.study.segment
+    table = section.phase_table()
+    assert section.file is not None and table is not None and how is not None
+    scan = read_grey(section.file, spacing=section.spacing, crop=section.crop)
+    found = segment_in_steps(scan, table, how.options(), progress=progress)
+    if how.preview:
+        write_preview(found.grey, found.volume, work.folder / PREVIEW, thresholds=found.thresholds)
+    return found.volume
 
 
 def _refuse_empty_phases(volume: LabelVolume, study: Study) -> None:

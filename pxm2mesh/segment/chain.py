@@ -150,14 +150,15 @@ def segment_in_steps(
         smooth = values
         if options.denoise is not None:
             smooth = denoise(corrected, options.denoise, strength=options.strength).values
-        thresholds, levels = _thresholds(smooth, quiet, len(order), options)
+        band = np.zeros(values.shape, dtype=np.int64)
+        for number, (_, low, high) in enumerate(options.bands, start=1):
+            band[(smooth >= low) & (smooth <= high)] = number
+        thresholds, levels = _thresholds(smooth[quiet & (band == 0)], len(order), options)
         task.advance(note="thresholds")
-        rank = _label(smooth, quiet, thresholds, levels, options)
+        rank = _label(smooth, quiet, band, thresholds, levels, options)
         task.advance(note="labels")
-    table = np.array([phases[name].label for name in order])
+    table = np.array([phases[name].label for name in (*order, *(b[0] for b in options.bands))])
     labels = table[rank]
-    for name, low, high in options.bands:
-        labels[quiet & (smooth >= low) & (smooth <= high)] = phases[name].label
     volume = clean(
         LabelVolume(labels, phases, corrected.spacing, corrected.origin), min_region=options.min_region
     )
@@ -271,10 +272,9 @@ def _quiet(values: Float) -> npt.NDArray[np.bool_]:
 
 
 def _thresholds(
-    smooth: Float, quiet: npt.NDArray[np.bool_], count: int, options: SegmentOptions
+    calm: Float, count: int, options: SegmentOptions
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Thresholds and levels."""
-    calm = smooth[quiet]
+    """Thresholds and levels, from the values of voxels clear of edges."""
     if options.thresholds is None:
         cuts = multi_otsu(calm, count) if count > 1 else np.zeros(0)
     else:
@@ -294,16 +294,13 @@ def _thresholds(
 def _label(
     smooth: Float,
     quiet: npt.NDArray[np.bool_],
+    band: npt.NDArray[np.int64],
     thresholds: tuple[float, ...],
     levels: tuple[float, ...],
     options: SegmentOptions,
 ) -> npt.NDArray[np.int64]:
-    """(nx, ny, nz) rank of the phase, dark to bright."""
-    from scipy.ndimage import gaussian_gradient_magnitude
-
+    """(nx, ny, nz) rank of the phase, dark to bright, and above those the bands."""
     rank: npt.NDArray[np.int64] = np.digitize(smooth, thresholds).astype(np.int64)
-    if options.method == "threshold":
-        return rank
     if options.method == "hysteresis":
         from skimage.filters import apply_hysteresis_threshold as connected_above
 
@@ -312,14 +309,31 @@ def _label(
             connected_above(smooth, t - g, t + g)  # type: ignore[no-untyped-call]
             for t, g in zip(thresholds, gaps, strict=True)
         ]
-        return np.asarray(np.sum(parts, axis=0, dtype=np.int64))
-    markers = np.where(quiet, rank + 1, 0).astype(np.int32)
-    if options.method == "random-walker":
+        rank = np.sum(parts, axis=0, dtype=np.int64)
+    rank = np.where(band > 0, len(thresholds) + band, rank)
+    if options.method in ("threshold", "hysteresis"):
+        return rank
+    return _grown(smooth, np.where(quiet, rank + 1, 0).astype(np.int32), options.method)
+
+
+def _grown(smooth: Float, markers: npt.NDArray[np.int32], method: Labelling) -> npt.NDArray[np.int64]:
+    """Markers (rank + 1, 0 open) grown over all voxels."""
+    from scipy.ndimage import gaussian_gradient_magnitude
+
+    kinds = np.unique(markers[markers > 0])
+    if len(kinds) < 2:  # nothing to compete with
+        return np.full(markers.shape, int(kinds[0]) - 1, dtype=np.int64)
+    if method == "random-walker":
         from skimage.segmentation import random_walker
 
-        found = random_walker(smooth.astype(np.float64), markers, beta=130, mode="cg_j")  # type: ignore[no-untyped-call]
-        return np.asarray(found, dtype=np.int64) - 1
+        dense = np.searchsorted(kinds, markers) + 1  # it wants markers without gaps
+        low, high = np.percentile(smooth, [1, 99])  # its beta is meant for values from 0 to 1
+        unit = (smooth.astype(np.float64) - low) / max(float(high - low), 1e-12)
+        found = random_walker(
+            unit, np.where(markers > 0, dense, 0), beta=40, mode="cg_j", tol=1e-5, prob_tol=0.05
+        )
+        return np.asarray(kinds[np.asarray(found) - 1], dtype=np.int64) - 1
     from skimage.segmentation import watershed
 
     slope = gaussian_gradient_magnitude(smooth, 0.7, mode="nearest")
-    return np.asarray(watershed(slope, markers), dtype=np.int64) - 1
+    return np.asarray(watershed(slope, markers), dtype=np.int64) - 1  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ from pxm2mesh.study.mesh import MeshSection, ZoneSection
 from pxm2mesh.study.names import PhaseName, unresolved_names
 from pxm2mesh.study.output import OutputSection, ReportSection, SolverSection
 from pxm2mesh.study.physics import Physics
+from pxm2mesh.study.segment import SegmentSection
 from pxm2mesh.study.volume import CleanSection, PhaseEntry, QuantifySection, SurfaceSection, VolumeSection
 
 
@@ -24,10 +25,11 @@ class Study(Section):
     """A run: where the labels come from, what is made of them, what is solved, where it goes.
 
     Every section but ``[volume]`` and ``[output]`` may be absent. A stage whose section is absent takes its
-    defaults, except ``[clean]`` and ``[[physics]]``, which then do not happen.
+    defaults, except ``[segment]``, ``[clean]`` and ``[[physics]]``, which then do not happen.
     """
 
     volume: VolumeSection
+    segment: SegmentSection | None = None
     clean: CleanSection | None = None
     quantify: QuantifySection = Field(default_factory=QuantifySection)
     surface: SurfaceSection = Field(default_factory=SurfaceSection)
@@ -38,6 +40,12 @@ class Study(Section):
     solver: SolverSection = Field(default_factory=SolverSection)
     output: OutputSection
     report: ReportSection = Field(default_factory=ReportSection)
+
+    @model_validator(mode="after")
+    def _scan_in_a_file(self) -> Self:
+        if self.segment is not None and self.volume.file is None:
+            raise problem("segment: a phantom has labels already;", "leave [segment] out, or name a file.")
+        return self
 
     @model_validator(mode="after")
     def _names_resolve(self, info: ValidationInfo) -> Self:
