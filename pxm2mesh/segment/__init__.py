@@ -32,3 +32,16 @@ __all__ = [
     "threshold_variants",
     "write_preview",
 ]
+
+
+def warm() -> None:
+    """Compile the kernels of this package on a tiny sample."""
+    import numpy as np
+
+    from pxm2mesh.volume import LabelVolume
+
+    labels = np.zeros((6, 6, 6), dtype=np.uint8)
+    labels[1:3, 1:3, 1:3] = labels[4:, 4:, 4:] = 1
+    tiny = LabelVolume(labels, {"void": 0, "NMC": 1}, "1 um")  # type: ignore[arg-type]
+    repair(tiny, RepairOptions(bridges=True, contacts=True))
+    separate_particles(tiny, "NMC", min_voxels=1)
