@@ -160,9 +160,11 @@ def _read_npz(path: Path, inner: str) -> Image:
 
 
 def _write_npz(image: Image, path: Path) -> None:
-    extra = {} if image.particles is None else {"particles": image.particles}
+    content: dict[str, Any] = {"volume": image.values, KEY: np.array(image.metadata())}
+    if image.particles is not None:
+        content["particles"] = image.particles
     with path.open("wb") as stream:
-        np.savez_compressed(stream, volume=image.values, **{KEY: np.array(image.metadata())}, **extra)
+        np.savez_compressed(stream, **content)
 
 
 def _sidecar(path: Path) -> Path:
@@ -384,8 +386,9 @@ def _read_nifti(path: Path, inner: str) -> Image:
 
 
 def _write_nifti(image: Image, path: Path) -> None:
-    import nibabel
+    import nibabel as typed
 
+    nibabel: Any = typed  # its own annotations are incomplete
     spacing = np.ones(3) if image.spacing is None else image.spacing
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = image.origin

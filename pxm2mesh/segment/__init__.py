@@ -42,6 +42,6 @@ def warm() -> None:
 
     labels = np.zeros((6, 6, 6), dtype=np.uint8)
     labels[1:3, 1:3, 1:3] = labels[4:, 4:, 4:] = 1
-    tiny = LabelVolume(labels, {"void": 0, "NMC": 1}, "1 um")  # type: ignore[arg-type]
+    tiny = LabelVolume(labels, {"void": 0, "NMC": 1}, "1 um")
     repair(tiny, RepairOptions(bridges=True, contacts=True))
     separate_particles(tiny, "NMC", min_voxels=1)
