@@ -25,9 +25,7 @@ _ROLE_OF_NAME: Mapping[str, Role] = {
         ("nmc", "nmc811", "nmc622", "nca", "lco", "am", "active", "silicon", "si"),
         "active",
     ),
-    **dict.fromkeys(
-        ("lpscl", "se", "electrolyte", "lps", "llzo", "ysz"), "electrolyte"
-    ),
+    **dict.fromkeys(("lpscl", "se", "electrolyte", "lps", "llzo", "ysz"), "electrolyte"),
     **dict.fromkeys(("void", "pore", "pores", "air", "gap", "crack"), "void"),
     **dict.fromkeys(("binder", "cbd", "carbon", "cb"), "binder"),
     **dict.fromkeys(("collector", "copper", "cu", "aluminium", "al"), "collector"),
@@ -66,20 +64,9 @@ class Phase:
     material: str = ""
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.label, bool)
-            or int(self.label) != self.label
-            or self.label < 0
-        ):
-            raise UsageError(
-                f"phase {self.name!r}: label {self.label!r} is not a whole number ≥ 0."
-            )
-        if (
-            not self.name
-            or "|" in self.name
-            or ":" in self.name
-            or self.name != self.name.strip()
-        ):
+        if isinstance(self.label, bool) or int(self.label) != self.label or self.label < 0:
+            raise UsageError(f"phase {self.name!r}: label {self.label!r} is not a whole number ≥ 0.")
+        if not self.name or "|" in self.name or ":" in self.name or self.name != self.name.strip():
             raise UsageError(
                 f"phase name {self.name!r}:",
                 hint='use a non-empty name without "|", ":" or outer blanks.',
@@ -89,11 +76,7 @@ class Phase:
                 f"phase {self.name!r}: unknown role {self.role!r};",
                 hint=did_you_mean(self.role, get_args(Role)),
             )
-        role = (
-            self.role
-            if self.role != "other"
-            else _ROLE_OF_NAME.get(self.name.lower(), "other")
-        )
+        role = self.role if self.role != "other" else _ROLE_OF_NAME.get(self.name.lower(), "other")
         object.__setattr__(self, "label", int(self.label))
         object.__setattr__(self, "role", role)
         object.__setattr__(self, "colour", self.colour or _COLOUR_OF_ROLE[role])
@@ -116,11 +99,7 @@ class PhaseTable:
     """
 
     def __init__(self, phases: Mapping[str, int] | Iterable[Phase]) -> None:
-        items = (
-            [Phase(n, k) for k, n in phases.items()]
-            if isinstance(phases, Mapping)
-            else list(phases)
-        )
+        items = [Phase(n, k) for k, n in phases.items()] if isinstance(phases, Mapping) else list(phases)
         if not items:
             raise UsageError(
                 "a phase table needs at least one phase;",
@@ -144,18 +123,14 @@ class PhaseTable:
         try:
             return self._by_name[name]
         except KeyError:
-            raise UsageError(
-                f"unknown phase {name!r};", hint=did_you_mean(name, self._by_name)
-            ) from None
+            raise UsageError(f"unknown phase {name!r};", hint=did_you_mean(name, self._by_name)) from None
 
     def by_label(self, label: int) -> Phase:
         """The phase that ``label`` stands for; `UsageError` when there is none."""
         try:
             return self._by_label[int(label)]
         except KeyError:
-            raise UsageError(
-                f"no phase has label {label}; labels: {list(self._by_label)}."
-            ) from None
+            raise UsageError(f"no phase has label {label}; labels: {list(self._by_label)}.") from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._by_name

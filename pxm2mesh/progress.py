@@ -17,9 +17,7 @@ class Task(Protocol):
 class Progress(Protocol):
     """Something that shows tasks: a bar on a terminal, lines in a log, nothing."""
 
-    def task(
-        self, description: str, total: float | None = None
-    ) -> AbstractContextManager[Task]:
+    def task(self, description: str, total: float | None = None) -> AbstractContextManager[Task]:
         """Open a task; ``total`` None means that the amount of work is unknown."""
 
 
@@ -33,9 +31,7 @@ class _SilentProgress:
     def _open(self) -> Iterator[Task]:
         yield _SilentTask()
 
-    def task(
-        self, description: str, total: float | None = None
-    ) -> AbstractContextManager[Task]:
+    def task(self, description: str, total: float | None = None) -> AbstractContextManager[Task]:
         """Open a task that shows nothing."""
         return self._open()
 

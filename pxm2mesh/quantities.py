@@ -98,8 +98,11 @@ class Quantities:
         if len(found) == 1:
             return next(iter(found)).value
         if len(found) == 0 and name not in {q.name for q in self._rows}:
-            raise UsageError(f"no quantity {name!r};", hint=did_you_mean(name, sorted({q.name for q in self._rows})))
-        raise UsageError(f"{len(found)} quantities match {name!r} {where};", hint="name the phase, interface or direction.")
+            raise UsageError(
+                f"no quantity {name!r};", hint=did_you_mean(name, sorted({q.name for q in self._rows}))
+            )
+        hint = "name the phase, interface or direction."
+        raise UsageError(f"{len(found)} quantities match {name!r} {where};", hint=hint)
 
     def __getitem__(self, name: str) -> float:
         return self.value(name)
@@ -151,5 +154,6 @@ class Quantities:
         lines = [(q.name, q.subject, f"{q.value:.6g}", q.unit, q.method) for q in self._rows]
         widths = [max(len(line[i]) for line in lines) for i in range(4)]
         return "\n".join(
-            f"{n:<{widths[0]}}  {s:<{widths[1]}}  {v:>{widths[2]}} {u:<{widths[3]}}  {m}" for n, s, v, u, m in lines
+            f"{n:<{widths[0]}}  {s:<{widths[1]}}  {v:>{widths[2]}} {u:<{widths[3]}}  {m}"
+            for n, s, v, u, m in lines
         )

@@ -73,7 +73,9 @@ class TetMesh:
         set_(self, "upper", frozen(self.upper, np.float64, (3,), "upper"))
         set_(self, "facet_pairs", frozen(self.facet_pairs, np.int32, (None, 2), "facet_pairs"))
         for name, size in (("point_fields", len(self.points)), ("cell_fields", len(self.cells))):
-            values = {k: frozen(v, np.float64, (size,), f"{name}[{k!r}]") for k, v in getattr(self, name).items()}
+            values = {
+                k: frozen(v, np.float64, (size,), f"{name}[{k!r}]") for k, v in getattr(self, name).items()
+            }
             set_(self, name, MappingProxyType(values))
         set_(self, "record", MappingProxyType(dict(self.record)))
         if count == 0 or self.region_phase[0] != OUTSIDE:
@@ -108,13 +110,19 @@ class TetMesh:
 
     def region_volumes(self) -> npt.NDArray[np.float64]:
         """(r + 1,) µm³ of the cells of each region (0 for one that is not meshed)."""
-        return np.asarray(np.bincount(self.cell_region, self.cell_volumes(), len(self.region_phase)), np.float64)
+        return np.asarray(
+            np.bincount(self.cell_region, self.cell_volumes(), len(self.region_phase)), np.float64
+        )
 
     def phase_volumes(self) -> Mapping[str, float]:
         """µm³ per meshed phase."""
         volumes = self.region_volumes()
         meshed = set(np.unique(self.cell_phase()).tolist())
-        return {p.name: float(volumes[self.region_phase == p.label].sum()) for p in self.phases if p.label in meshed}
+        return {
+            p.name: float(volumes[self.region_phase == p.label].sum())
+            for p in self.phases
+            if p.label in meshed
+        }
 
     def facet_areas(self) -> npt.NDArray[np.float64]:
         """(f,) µm²."""

@@ -69,27 +69,18 @@ _EXAMPLES = {
 def _registry() -> pint.UnitRegistry[Any]:
     import pint
 
-    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(
-        autoconvert_offset_to_baseunit=True
-    )
+    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
     return registry
 
 
 @cache
 def _internal(dimension: str) -> Any:
-    return _registry().Unit(
-        INTERNAL_UNITS[dimension] if dimension != "dimensionless" else ""
-    )
+    return _registry().Unit(INTERNAL_UNITS[dimension] if dimension != "dimensionless" else "")
 
 
 def _pint_syntax(unit: str) -> str:
-    """ "m2/s" and "m^-2" as users write them → "m**2/s"."""
-    unit = (
-        unit.replace("^", "**")
-        .replace("·", "*")
-        .replace("²", "**2")
-        .replace("³", "**3")
-    )
+    """What users write, such as ``m2/s`` or ``m^-2``, as pint reads it: ``m**2/s``."""
+    unit = unit.replace("^", "**").replace("·", "*").replace("²", "**2").replace("³", "**3")
     return re.sub(r"(?<=[A-Za-zµμΩ%])(-?\d+)", r"**\1", unit)
 
 
@@ -128,15 +119,11 @@ def parse_quantity(text: str | float, dimension: str, *, where: str = "") -> flo
         )
     match = _NUMBER.match(text) if isinstance(text, str) else None
     if isinstance(text, str) and match is None:
-        raise UnitError(
-            f"{place}{text!r} does not start with a number;", hint=f"write {example}."
-        )
+        raise UnitError(f"{place}{text!r} does not start with a number;", hint=f"write {example}.")
     number = float(match.group(1)) if match else float(text)
     unit = match.group(2) if match else ""
     if not math.isfinite(number):
-        raise UnitError(
-            f"{place}{text!r} is not a finite number;", hint=f"write {example}."
-        )
+        raise UnitError(f"{place}{text!r} is not a finite number;", hint=f"write {example}.")
     if not unit and dimension != "dimensionless":
         raise UnitError(
             f"{place}{text!r} has no unit;",
@@ -149,21 +136,15 @@ def parse_quantity(text: str | float, dimension: str, *, where: str = "") -> flo
     return _convert(number, unit, dimension, place, example)
 
 
-def _convert(
-    number: float, unit: str, dimension: str, place: str, example: str
-) -> float:
+def _convert(number: float, unit: str, dimension: str, place: str, example: str) -> float:
     import pint
 
     hint = f"write a {dimension} such as {example}."
     try:
         parsed = _registry().Unit(_pint_syntax(unit))
-        return float(
-            _registry().Quantity(number, parsed).to(_internal(dimension)).magnitude
-        )
+        return float(_registry().Quantity(number, parsed).to(_internal(dimension)).magnitude)
     except pint.DimensionalityError:
-        raise UnitError(
-            f'{place}"{number:g} {unit}" is not a {dimension};', hint=hint
-        ) from None
+        raise UnitError(f'{place}"{number:g} {unit}" is not a {dimension};', hint=hint) from None
     except (
         pint.UndefinedUnitError,
         pint.PintError,

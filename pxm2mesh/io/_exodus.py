@@ -39,11 +39,10 @@ def write_exodus(path: Path, mesh: TetMesh, groups: FacetGroups) -> None:
     place[order] = np.arange(len(order))
     cell, corner = facet_cells(mesh)
     with netcdf_file(str(path), "w", version=2) as file:
-        for name, value in (("api_version", 5.1), ("version", 5.1)):
-            setattr(file, name, np.float32(value))
-        file.floating_point_word_size = np.int32(8)
-        file.file_size = np.int32(1)
-        file.title = "pxm2mesh; lengths in um"
+        attributes = {"api_version": np.float32(5.1), "version": np.float32(5.1), "title": "pxm2mesh; lengths in um",
+                      "floating_point_word_size": np.int32(8), "file_size": np.int32(1)}  # fmt: skip
+        for name, value in attributes.items():
+            setattr(file, name, value)
         file.createDimension("time_step", None)  # must be the first
         for name, size in (
             ("len_string", _NAME), ("len_name", _NAME), ("len_line", 81), ("four", 4), ("num_dim", 3),

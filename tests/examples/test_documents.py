@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [
@@ -23,15 +22,11 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize(
-    "page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY))
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     script = tmp_path / "page.py"
-    lines = [""] * text.count(
-        "\n"
-    )  # keep the page's line numbers, so that a traceback points into it
+    lines = [""] * text.count("\n")  # keep the page's line numbers, so that a traceback points into it
     for match in BLOCK.finditer(text):
         start = text.count("\n", 0, match.start(1))
         lines[start : start + match.group(1).count("\n")] = match.group(1).splitlines()
@@ -44,9 +39,7 @@ def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
         timeout=600,
         check=False,
     )
-    assert done.returncode == 0, (
-        f"{page.name}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    )
+    assert done.returncode == 0, f"{page.name}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
 def test_there_are_pages_to_run() -> None:

@@ -11,7 +11,10 @@ from scipy.optimize import brentq
 Floats = npt.NDArray[np.float64]
 
 SPHERE_ROOTS = np.array(
-    [brentq(lambda v, n=n: math.tan(v) - v, n * math.pi + 1e-6, (n + 0.5) * math.pi - 1e-9) for n in range(1, 60)]
+    [
+        brentq(lambda v, n=n: math.tan(v) - v, n * math.pi + 1e-6, (n + 0.5) * math.pi - 1e-9)
+        for n in range(1, 60)
+    ]
 )
 """First roots of tan λ = λ (4.493409, 7.725252, 10.904122, …)."""
 
@@ -38,7 +41,9 @@ def mean_within(rho: npt.ArrayLike, tau: float) -> Floats:
     nodes, weights = np.polynomial.legendre.leggauss(40)
     r = np.asarray(rho, float)[..., None]
     s = r * (nodes + 1) / 2
-    return np.asarray(np.sum(3 * sphere_with_constant_flux(s, tau) * (nodes + 1) ** 2 / 4 * weights / 2, axis=-1))
+    return np.asarray(
+        np.sum(3 * sphere_with_constant_flux(s, tau) * (nodes + 1) ** 2 / 4 * weights / 2, axis=-1)
+    )
 
 
 def cheng_verbrugge(rho: npt.ArrayLike, tau: float) -> tuple[Floats, Floats]:

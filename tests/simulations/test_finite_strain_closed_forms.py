@@ -22,7 +22,9 @@ HELD = symmetry("x-", "y-", "z-")
 DIRECT = SolverOptions(direct=True)
 
 
-def material(young: float, poisson: float, yield_stress: float | None = None, hardening: float = 0.0) -> Material:
+def material(
+    young: float, poisson: float, yield_stress: float | None = None, hardening: float = 0.0
+) -> Material:
     parts: dict[str, object] = {
         "name": "test",
         "elastic": {"youngs_modulus": f"{young} MPa", "poisson_ratio": poisson},
@@ -135,7 +137,12 @@ def test_a_silicon_core_that_swells_in_a_shell_yields_and_stays_compressed() -> 
     materials = {"NMC": material(90e3, 0.22, 1000.0), "LPSCl": material(22e3, 0.37, 300.0, 100.0)}
     shell_only = {**materials, "LPSCl": material_from({"name": "se", "base": "LPSCl"})}
     body = Solid(
-        domain, shell_only, [*HELD, pressure("LPSCl | void", 0.0)], x=x, laws=finite_laws(shell_only), degree=2
+        domain,
+        shell_only,
+        [*HELD, pressure("LPSCl | void", 0.0)],
+        x=x,
+        laws=finite_laws(shell_only),
+        degree=2,
     )
     for value in np.linspace(0, 0.8 / 2.8, 9)[1:]:
         x.x.array[:] = value

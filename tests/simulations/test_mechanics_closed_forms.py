@@ -170,13 +170,17 @@ def spurious_strain(degrees: float) -> float:
     """Smallest normal strain of a rigid rotation about z."""
     domain = Domain.from_mesh(box((1, 1, 1)))
     angle = math.radians(degrees)
-    turn = np.array([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]])
+    turn = np.array(
+        [[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]]
+    )
     u = fem.Function(fem.functionspace(domain.mesh, ("Lagrange", 1, (3,))))
     u.interpolate(lambda p: turn @ p - p)
     return domain.integrate(strain(u)[0, 0] * domain.dx())
 
 
-@pytest.mark.xfail(strict=True, reason="small strain sees a rotation as a strain: use finite strain for large ones")
+@pytest.mark.xfail(
+    strict=True, reason="small strain sees a rotation as a strain: use finite strain for large ones"
+)
 def test_a_rotation_by_ten_degrees_is_free_of_small_strain() -> None:
     """V15: the expected failure; the model must not be used where grains rotate by degrees."""
     assert abs(spurious_strain(10.0)) < 1e-3
@@ -208,7 +212,9 @@ def test_the_stress_of_a_particle_under_constant_flux_is_that_of_cheng_and_verbr
     radius, young, poisson, swelling = 2.0, 140e3, 0.3, 0.06
     domain = Domain.from_mesh(ball_sector(np.linspace(0, radius, 13)))
     x = of_radius(domain, lambda r: 0.5 + 0.1 * sphere_with_constant_flux(r / radius, tau), degree=2)
-    body = Solid(domain, {"NMC": material(young, poisson, f"{swelling}*x", 0.5)}, symmetry("x-", "y-", "z-"), x=x)
+    body = Solid(
+        domain, {"NMC": material(young, poisson, f"{swelling}*x", 0.5)}, symmetry("x-", "y-", "z-"), x=x
+    )
     record = body.solve()
     assert record.linear_iterations <= 40
     unit = young * swelling * 0.1 / (1 - poisson)
@@ -223,7 +229,9 @@ def test_the_stress_of_a_particle_under_constant_flux_is_that_of_cheng_and_verbr
     assert np.average(hoop[centre], weights=volume[centre]) / unit == pytest.approx(
         np.average(exact_hoop[centre], weights=volume[centre]), rel=0.02
     )
-    grown = domain.integrate(ufl.inner(body.displacement, ufl.FacetNormal(domain.mesh)) * domain.ds("NMC | void"))
+    grown = domain.integrate(
+        ufl.inner(body.displacement, ufl.FacetNormal(domain.mesh)) * domain.ds("NMC | void")
+    )
     mean = domain.integrate((x - 0.5) * domain.dx()) / domain.volume()
     area = domain.area("NMC | void")
     assert grown / area == pytest.approx(swelling / 3 * mean * radius, rel=0.01)  # u(R) = ΩR·c̄/3

@@ -150,7 +150,9 @@ def on_ranks(ranks: int, case: str) -> dict[str, float]:
         pytest.param("coupled", 4, 1e-7, marks=pytest.mark.verify),
     ],
 )
-def test_v31_the_mechanics_does_not_depend_on_the_number_of_ranks(case: str, ranks: int, tolerance: float) -> None:
+def test_v31_the_mechanics_does_not_depend_on_the_number_of_ranks(
+    case: str, ranks: int, tolerance: float
+) -> None:
     """V31. Catches reactions that count ghost nodes, history kept for owned cells alone, and projections whose
     unknowns on the edge of a phase are dropped on one of two ranks."""
     assert on_ranks(ranks, case) == pytest.approx(on_ranks(1, case), rel=tolerance)

@@ -73,7 +73,9 @@ def test_uniaxial_loading_unloading_and_reloading_follow_the_hardening_line() ->
 def test_history_stays_as_it_was_until_a_step_is_accepted() -> None:
     """Catches history written during the solve: solving twice would then harden twice."""
     body = body_of(
-        Domain.from_mesh(box((1, 1, 1))), plastic(100.0, 0.3, 1.0, 5.0), [*symmetry("x-", "y-", "z-"), gap("z+")]
+        Domain.from_mesh(box((1, 1, 1))),
+        plastic(100.0, 0.3, 1.0, 5.0),
+        [*symmetry("x-", "y-", "z-"), gap("z+")],
     )
     body.solve({"z+": 0.03})
     first = body.pressure_on("z+")
@@ -102,7 +104,9 @@ def test_plastic_flow_keeps_the_volume() -> None:
 
 def test_a_plate_pressing_beyond_the_limit_load_ends_with_an_error_and_the_state_before() -> None:
     body = body_of(
-        Domain.from_mesh(box((1, 1, 1))), plastic(100.0, 0.3, 1.0), [*symmetry("x-", "y-", "z-"), plate("z+", 0.9)]
+        Domain.from_mesh(box((1, 1, 1))),
+        plastic(100.0, 0.3, 1.0),
+        [*symmetry("x-", "y-", "z-"), plate("z+", 0.9)],
     )
     body.solve()
     body.accept()

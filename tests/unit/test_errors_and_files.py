@@ -27,10 +27,7 @@ def test_every_error_class_has_the_exit_code_of_the_contract() -> None:
 
 
 def test_the_hint_ends_the_message() -> None:
-    assert (
-        str(errors.DataError("label 9 has no phase;", hint="add it."))
-        == "label 9 has no phase; add it."
-    )
+    assert str(errors.DataError("label 9 has no phase;", hint="add it.")) == "label 9 has no phase; add it."
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

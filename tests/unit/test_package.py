@@ -13,9 +13,7 @@ HEAVY = ("vtk", "pyvista", "gmsh", "meshio", "trimesh", "pymeshlab", "matplotlib
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = f"import sys, pxm2mesh; print([m for m in {HEAVY!r} if m in sys.modules])"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
 
 
@@ -25,9 +23,7 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip().splitlines()[-1] == "[]"
     assert "quantify" in done.stdout
 

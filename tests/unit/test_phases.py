@@ -46,9 +46,7 @@ def test_a_label_that_is_not_a_whole_number_is_refused(label: object) -> None:
 
 
 def test_names_without_labels_count_from_zero() -> None:
-    assert PhaseTable.parse("void, LPSCl, NMC") == PhaseTable(
-        {"void": 0, "LPSCl": 1, "NMC": 2}
-    )
+    assert PhaseTable.parse("void, LPSCl, NMC") == PhaseTable({"void": 0, "LPSCl": 1, "NMC": 2})
 
 
 def test_interface_names_are_canonical() -> None:
