@@ -28,6 +28,7 @@ from pxm2mesh.meshing.lattice import lattice_cells
 from pxm2mesh.meshing.options import DEFAULTS, MeshOptions, Sizing
 from pxm2mesh.meshing.quality import summarize
 from pxm2mesh.meshing.sizing import size_field
+from pxm2mesh.meshing.transition import TransitionZone
 from pxm2mesh.progress import SILENT, Progress, Task
 from pxm2mesh.surface import InterfaceSurface
 from pxm2mesh.surfacing import SmoothOptions, extract_surface, smooth
@@ -94,6 +95,7 @@ def tetrahedralize(
     surface: InterfaceSurface,
     sizing: Sizing | None = None,
     *,
+    zone: TransitionZone | None = None,
     split: Sequence[str] = (),
     exclude: Sequence[str] = (),
     options: MeshOptions | None = None,
@@ -104,22 +106,29 @@ def tetrahedralize(
     Args:
         surface: What `pxm2mesh.surfacing.smooth` returned (or any conforming surface).
         sizing: Edge lengths inside the regions.
+        zone: A graded transition zone. (A layer has a phase of its own, so it has to be there before the
+            surface is: give it to `mesh_volume`.)
         split: Interfaces on which nodes are doubled.
         exclude: Phases to leave empty.
-        options: Everything else; ``sizing``, ``split`` and ``exclude`` above take precedence.
+        options: Everything else; ``sizing``, ``zone``, ``split`` and ``exclude`` above take precedence.
         progress: Where to show the parts.
 
     Returns:
         The mesh.
 
     Raises:
-        UsageError: Unknown phase or interface.
+        UsageError: Unknown phase or interface, or a zone of kind layer.
         MeshingError: See `mesh_volume`.
     """
+    base = options or MeshOptions()
+    zones = base.zones if zone is None else (zone,)
+    if any(z.kind == "layer" for z in zones):
+        raise UsageError(
+            "a layer cannot be laid once the surface is made;", hint="use mesh_volume with zones=…"
+        )
     chosen = replace(
-        options or MeshOptions(), sizing=sizing or (options.sizing if options else Sizing()),
-        split=tuple(split), exclude=tuple(exclude),
-    )  # fmt: skip
+        base, sizing=sizing or base.sizing, zones=zones, split=tuple(split), exclude=tuple(exclude)
+    )
     for name in chosen.exclude:
         surface.phases[name]
     for pair in chosen.split:

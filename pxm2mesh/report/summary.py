@@ -12,6 +12,8 @@ WORST_ANGLE = 5.0
 """Degrees; below it a tetrahedron costs accuracy and iterations."""
 VOLUME_DRIFT = 1e-3
 """A phase whose volume is off by more than this is reported."""
+METHODS_APART = 0.1
+"""Mesh and voxels that differ by more than this in what they conduct are reported."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,11 @@ def _mesh(run: RunContents) -> Iterator[Card]:
 
 def worries(run: RunContents) -> list[str]:
     """Sentences about what limits the trust in this run; empty where there is nothing to say."""
-    return list(dict.fromkeys([*_unconnected(run), *_mesh_worries(run), *run.log_warnings()[-8:]]))
+    return list(
+        dict.fromkeys(
+            [*_unconnected(run), *_methods_apart(run), *_mesh_worries(run), *run.log_warnings()[-8:]]
+        )
+    )
 
 
 def _unconnected(run: RunContents) -> Iterator[str]:
@@ -96,6 +102,24 @@ def _unconnected(run: RunContents) -> Iterator[str]:
             seen.add((q.phase, q.direction))
             yield (f"{q.phase} does not connect the two faces across {q.direction}: "
                    "nothing is conducted, and the tortuosity factor is infinite.")  # fmt: skip
+
+
+def _methods_apart(run: RunContents) -> Iterator[str]:
+    """The same phase on the mesh and on the voxels: two methods that share no code."""
+    rows = run.quantities.select("effective_conductivity")
+    voxels = {(q.phase, q.direction): q.value for q in rows if q.method.startswith("finite volumes")}
+    for phase in dict.fromkeys(q.phase for q in rows):
+        apart = {
+            q.direction: q.value / voxels[phase, q.direction] - 1
+            for q in rows
+            if q.phase == phase and q.method.startswith("finite elements") and q.unit == "1"
+            and voxels.get((phase, q.direction), 0.0) > 0
+        }  # fmt: skip
+        if apart and max(map(abs, apart.values())) > METHODS_APART:
+            told = ", ".join(f"{100 * share:+.0f} % along {axis}" for axis, share in apart.items())
+            yield (f"{phase} conducts differently on the mesh than on the voxels ({told}): its passages are only a "
+                   "few voxels wide. Trust neither beyond that; smaller voxels or cells, or order = 2, bring them "
+                   "together.")  # fmt: skip
 
 
 def _mesh_worries(run: RunContents) -> Iterator[str]:
