@@ -34,10 +34,15 @@ from pxm2mesh.errors import DataError, MeshingError, MissingDependencyError
 log = logging.getLogger(__name__)
 
 _INSTALL = "install it with: pip install gmsh"
+_READY = "ready"  # an empty file: everything is loaded, meshing begins
 
 
 class SurfaceRejectedError(MeshingError):
     """Gmsh could not fill this surface (it failed or crashed): a gentler surface may do."""
+
+
+class _DiedAtStartError(MeshingError):
+    """The process ended while Python and gmsh were loading: the machine's doing, not the surface's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +198,12 @@ def _run(request: dict[str, Any], settings: dict[str, Any], timeout: float) -> d
             folder = Path(name)
             np.savez(folder / "request.npz", **request)
             (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-            _wait([sys.executable, "-m", "pxm2mesh.meshing.gmsh_mesher", name], folder, timeout)
+            command = [sys.executable, "-m", "pxm2mesh.meshing.gmsh_mesher", name]
+            try:
+                _wait(command, folder, timeout)
+            except _DiedAtStartError as error:  # seen once on a busy machine, while numpy was imported
+                log.warning("%s Starting it once more.", error.message)
+                _wait(command, folder, timeout)
             with np.load(folder / "answer.npz") as stored:
                 return dict(stored)
     except OSError as error:
@@ -223,12 +233,16 @@ def _wait(command: list[str], folder: Path, timeout: float) -> None:
     if report.exists():
         error = json.loads(report.read_text(encoding="utf-8"))
         _raise(error["kind"], error["message"])
+    if done.returncode == -signal.SIGINT:
+        raise KeyboardInterrupt
+    if done.returncode and not (folder / _READY).exists():
+        raise _DiedAtStartError(
+            f"the gmsh process ended with code {done.returncode} before it began to mesh: {tail}"
+        )
     if done.returncode == -signal.SIGKILL:
         raise MeshingError(
             "the gmsh process was killed, most likely for want of memory;", hint="use a larger cell size."
         )
-    if done.returncode == -signal.SIGINT:
-        raise KeyboardInterrupt
     if done.returncode < 0:
         raise SurfaceRejectedError(
             f"gmsh crashed with {signal.Signals(-done.returncode).name} on this surface. {tail}"
@@ -259,6 +273,7 @@ def _main(folder: Path) -> int:
         with np.load(folder / "request.npz") as stored:
             request = dict(stored)
         settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        (folder / _READY).touch()
         gmsh.initialize(interruptible=False)
         try:
             points, cells, cell_region = _mesh(gmsh, folder, request, settings)

@@ -252,6 +252,27 @@ def test_time_out_and_missing_gmsh_are_told_apart(
         gmsh_mesher._raise("missing", "No module named 'gmsh'")
 
 
+def test_a_process_that_dies_while_it_loads_is_started_once_more(
+    volume: LabelVolume, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    surface = extract_surface(volume, cell_size=4)
+    real, codes = subprocess.run, [1, -9]
+
+    def die(command: list[str], **kwargs: Any) -> Any:
+        return real(
+            [sys.executable, "-c", f"import os; os._exit({codes.pop()} % 256)"] if codes else command,
+            **kwargs,
+        )
+
+    monkeypatch.setattr(gmsh_mesher.subprocess, "run", die)
+    with pytest.raises(MeshingError, match="before it began") as twice:
+        gmsh_mesher.fill_regions(surface.points, surface.triangles, surface.sides, scale=4.0)
+    assert not isinstance(twice.value, gmsh_mesher.SurfaceRejectedError)
+    codes.append(1)
+    filled = gmsh_mesher.fill_regions(surface.points, surface.triangles, surface.sides, scale=4.0)
+    assert len(filled.cells) > 100 and "Starting it once more" in caplog.text
+
+
 def test_an_intersecting_surface_is_rejected_not_crashed_upon(volume: LabelVolume) -> None:
     surface = extract_surface(volume, cell_size=4)
     points = surface.points.copy()
