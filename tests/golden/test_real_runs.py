@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ print(mesh.n_cells, ",".join(sorted([*mesh.point_data, *mesh.cell_data])))
 """
 
 
-def run(case: str, real: Path, folder: Path) -> list[dict[str, object]]:
+def run(case: str, real: Path, folder: Path) -> list[dict[str, Any]]:
     """Run the study of a case; the kept quantities."""
     file, spacing, phases, phase = CASES[case]
     study = folder / "study.toml"
@@ -72,8 +73,8 @@ def test_a_real_tomogram_runs_to_its_conductivity(case: str, real_data: Path, tm
     rows = run(case, real_data, tmp_path)
     wanted = json.loads(GOLDEN.read_text(encoding="utf-8"))[case]
     key = ("name", "phase", "interface", "direction", "method")
-    now = {tuple(row.get(k) for k in key): row["value"] for row in rows}
-    then = {tuple(row.get(k) for k in key): row["value"] for row in wanted}
+    now = {tuple(row.get(k) for k in key): float(row["value"]) for row in rows}
+    then = {tuple(row.get(k) for k in key): float(row["value"]) for row in wanted}
     assert now.keys() == then.keys()
     for name, value in then.items():
         assert now[name] == pytest.approx(value, rel=KEPT[str(name[0])]), name
