@@ -45,6 +45,9 @@ class SegmentOptions:
         shift: Moves every threshold, as a share of that distance; used for intervals.
         bands: (phase, low, high): voxels clear of edges with values in between are that phase, such as a
             binder whose pores are finer than the voxels.
+        restore: Refine the labels of watershed and random walker with `pxm2mesh.segment.restore.restore`
+            until the blurred sample explains the scan; not where there are bands.
+        leap: Price of neighbours two grey levels apart in that refinement; see there.
         min_region: Regions of fewer voxels are merged into what surrounds them.
     """
 
@@ -60,6 +63,8 @@ class SegmentOptions:
     margin: float = 0.15
     shift: float = 0.0
     bands: tuple[tuple[str, float, float], ...] = ()
+    restore: bool = True
+    leap: float = 1.5
     min_region: int | None = None
 
     def __post_init__(self) -> None:
@@ -73,6 +78,8 @@ class SegmentOptions:
                 f"segment: bin {self.bin}, margin {self.margin:g}, shift {self.shift:g};",
                 hint="use bin ≥ 1, 0 ≤ margin < 0.5, |shift| < 0.5.",
             )
+        if self.leap <= 0:
+            raise UsageError(f"segment: leap {self.leap:g} is not above 0.")
         if self.thresholds is not None and list(self.thresholds) != sorted(set(self.thresholds)):
             raise UsageError(f"thresholds {self.thresholds} do not ascend.")
 
@@ -142,7 +149,7 @@ def segment_in_steps(
     """As `segment`, with the corrected scan, thresholds and levels for previews and records."""
     options = options or SegmentOptions()
     order = _order(phases, options)
-    with progress.task("segmenting", 3) as task:
+    with progress.task("segmenting", 4) as task:
         corrected = correct(grey, len(order), options)
         task.advance(note="corrected")
         values = np.asarray(corrected.values, dtype=np.float32)
@@ -156,6 +163,8 @@ def segment_in_steps(
         thresholds, levels = _thresholds(smooth[quiet & (band == 0)], len(order), options)
         task.advance(note="thresholds")
         rank = _label(smooth, quiet, band, thresholds, levels, options)
+        task.advance(note="first labels")
+        rank = _restored(corrected, rank, len(order), options, progress)
         task.advance(note="labels")
     table = np.array([phases[name].label for name in (*order, *(b[0] for b in options.bands))])
     labels = table[rank]
@@ -186,11 +195,13 @@ def threshold_variants(
         grey: The scan.
         phases: The phase table.
         options: As of the nominal segmentation.
-        shift: Of the thresholds, as a share of the distance between neighbouring grey levels.
+        shift: Of the thresholds, as a share of the distance between neighbouring grey levels. Where labels
+            are restored, the price of a leap is changed too, × (1 ± 2 shift).
         progress: Shows the steps.
 
     Returns:
-        The sample with lower and with higher thresholds (more bright and more dark phase).
+        The sample with lower and with higher thresholds (more bright and more dark phase); where labels are
+        restored, with more and with less of the boundaries between unlike grey levels.
 
     Raises:
         UsageError: A shift that is not between 0 and 0.5.
@@ -314,6 +325,23 @@ def _label(
     if options.method in ("threshold", "hysteresis"):
         return rank
     return _grown(smooth, np.where(quiet, rank + 1, 0).astype(np.int32), options.method)
+
+
+def _restored(
+    grey: GreyVolume, rank: npt.NDArray[np.int64], count: int, options: SegmentOptions, progress: Progress
+) -> npt.NDArray[np.int64]:
+    """The ranks refined, where the options ask for it and every phase has been found."""
+    if not options.restore or options.bands or options.method in ("threshold", "hysteresis"):
+        return rank
+    if np.count_nonzero(np.bincount(rank.ravel(), minlength=count)) < count:
+        return rank
+    from pxm2mesh.segment.restore import restore
+
+    radial = options.rings or options.background == "radial"
+    # thresholds only start this refinement; what its answer hangs on is the price of a leap
+    leap = options.leap * (1 + 2 * options.shift)
+    found = restore(grey, rank, leap=leap, radial=radial, progress=progress)
+    return found.labels.astype(np.int64)
 
 
 def _grown(smooth: Float, markers: npt.NDArray[np.int32], method: Labelling) -> npt.NDArray[np.int64]:

@@ -37,6 +37,8 @@ class Restoration:
         noise: (p,) standard deviation of the noise in each phase.
         blur: Standard deviation of the point spread in voxels.
         misfit: Mean of the squared residual over its variance; about 1 where the model holds.
+        grain: Variance of the noise under the point spread, relative to noise that is independent from
+            voxel to voxel: about 1 for raw scans, more where a reconstruction has smoothed them.
     """
 
     labels: Labels
@@ -44,6 +46,7 @@ class Restoration:
     noise: npt.NDArray[np.float64]
     blur: float
     misfit: float
+    grain: float
 
 
 def restore(
@@ -112,6 +115,7 @@ def restore(
             noise,
             blur or 0.0,
             1.0,
+            1.0,
         )
     width = estimate_blur(values, first.astype(np.uint8)) if blur is None else blur
     model = _Model(values, first.astype(np.uint8), width, radial)
@@ -127,7 +131,13 @@ def restore(
             )
             task.advance(note=f"{changed} voxels changed")
     found = model.result()
-    logger.info("blur %.2f voxels, levels %s, misfit %.3f", found.blur, found.levels.round(), found.misfit)
+    logger.info(
+        "blur %.2f voxels, levels %s, misfit %.3f, grain %.2f",
+        found.blur,
+        found.levels.round(),
+        found.misfit,
+        found.grain,
+    )
     return found
 
 
@@ -190,6 +200,7 @@ class _Model:
         self.levels: npt.NDArray[np.float64] = np.zeros(self.count)
         self.noise: npt.NDArray[np.float64] = np.zeros(self.count)
         self.power: Float = self.weight
+        self.grain = 1.0
         self.active: npt.NDArray[np.bool_] = self.seen > 0
 
     def sweep(self, prices: Float, temperature: float, seed: int, *, refit: bool) -> int:
@@ -232,7 +243,7 @@ class _Model:
         goal = (self.values - self.trend[:, :, None]).ravel()
         weighted = shares * self.weight.ravel()
         matrix, right = (weighted @ shares.T).astype(np.float64), (weighted @ goal).astype(np.float64)
-        self.levels = np.linalg.lstsq(matrix, right, rcond=None)[0]
+        self.levels = np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0], dtype=np.float64)
         residual = self._residual()
         if self.radius is not None:
             place = self.radius.ravel()
@@ -260,20 +271,33 @@ class _Model:
         self.noise = np.maximum(np.where(np.isnan(spread), everywhere, spread), least)
         order = np.argsort(self.levels)
         variance = np.interp(self.bright - self.trend[:, :, None], self.levels[order], self.noise[order] ** 2)
-        self.weight = (self.seen / variance).astype(np.float32)
+        self.grain = self._correlation(residual / np.sqrt(variance), clear)
+        self.weight = (self.seen / (variance * max(self.grain, 1.0))).astype(np.float32)
         power = self.weight
         for axis in range(3):
             power = correlate1d(power, self.profile**2, axis=axis, mode="constant")
         self.power = power
+
+    def _correlation(self, noise: Float, clear: npt.NDArray[np.bool_]) -> float:
+        """By how much noise outlasts the point spread, relative to noise of independent voxels."""
+        from scipy.ndimage import binary_erosion
+
+        deep = binary_erosion(clear, iterations=self.reach)
+        where = deep if np.count_nonzero(deep) >= 500 else clear
+        single = float(np.median(np.abs(noise[where])))
+        pooled = float(np.median(np.abs(_blurred(noise.astype(np.float32), self.profile)[where])))
+        alone = float(np.sum(self.profile.astype(np.float64) ** 2)) ** 3
+        return (pooled / max(single, 1e-30)) ** 2 / alone
 
     def result(self) -> Restoration:
         """The labels without the rim, and the model."""
         core = (slice(self.reach, -self.reach),) * 3
         self._fit()
         squares = self._residual() ** 2 * self.weight
+        squares *= max(self.grain, 1.0)
         misfit = float(squares.sum(dtype=np.float64) / self.seen.sum(dtype=np.float64))
         labels = np.ascontiguousarray(self.labels[core])
-        return Restoration(labels, self.levels, self.noise, self.width, misfit)
+        return Restoration(labels, self.levels, self.noise, self.width, misfit, self.grain)
 
 
 def _profile(width: float) -> Float:

@@ -41,6 +41,8 @@ class SegmentSection(Section):
     method: Literal["watershed", "threshold", "hysteresis", "random-walker"] = "watershed"
     margin: float = Field(default=0.15, ge=0, lt=0.5)
     bands: tuple[BandEntry, ...] = ()
+    restore: bool = True
+    leap: float = Field(default=1.5, gt=0)
     min_region: int | None = Field(default=None, ge=1)
     preview: bool = True
 
