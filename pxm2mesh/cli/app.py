@@ -29,6 +29,7 @@ VERBS = (
     "run",
     "solve",
     "report",
+    "compare",
     "doctor",
 )
 """In the order of the help page; each is a module here with a function of its name."""

@@ -17,11 +17,12 @@ from pxm2mesh.quantify.measure import quantify
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.volume import LabelVolume
 
-_Key = tuple[str, str | None, str | None, int | None, str | None]
+_Key = tuple[str, str | None, str | None, int | None, str | None, str]
 
 
 def _key(q: Quantity) -> _Key:
-    return q.name, q.phase, q.interface, q.region, q.direction
+    """The method belongs to it: a conductivity on voxels and one on the mesh are two rows."""
+    return q.name, q.phase, q.interface, q.region, q.direction, q.method
 
 
 def quantify_with_intervals(
@@ -102,6 +103,7 @@ class ComparedRow:
         name: Of the quantity.
         subject: Phase, interface, region, direction.
         unit: Its unit.
+        method: How it was obtained.
         values: By state; NaN where a state does not have it.
         intervals: By state; None where not estimated.
     """
@@ -109,6 +111,7 @@ class ComparedRow:
     name: str
     subject: str
     unit: str
+    method: str
     values: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float] | None]
 
@@ -134,20 +137,20 @@ class Comparison:
         with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             columns = [c for s in self.states for c in (s, f"{s} low", f"{s} high")]
-            writer.writerow(["name", "subject", "unit", *columns])
+            writer.writerow(["name", "subject", "unit", "method", *columns])
             for row in self.rows:
                 cells: list[object] = []
                 for state in self.states:
                     low, high = row.intervals[state] or ("", "")
                     cells += [row.values[state], low, high]
-                writer.writerow([row.name, row.subject, row.unit, *cells])
+                writer.writerow([row.name, row.subject, row.unit, row.method, *cells])
 
     def __repr__(self) -> str:
-        head = f"{'quantity':<28}  {'of':<24}" + "".join(f"{s:>14}" for s in self.states) + "  unit"
+        head = f"{'quantity':<28}  {'of':<24}" + "".join(f"{s:>14}" for s in self.states) + "  unit  method"
         lines = [
             f"{r.name:<28}  {r.subject:<24}"
             + "".join(f"{r.values[s]:>14.6g}" for s in self.states)
-            + f"  {r.unit}"
+            + f"  {r.unit}  {r.method}"
             for r in self.rows
         ]
         return "\n".join([head, *lines])
@@ -176,7 +179,7 @@ def compare(states: Mapping[str, Quantities]) -> Comparison:
         one = next(iter(by_state.values()))
         values = {s: by_state[s].value if s in by_state else float("nan") for s in states}
         intervals = {s: _interval(by_state[s]) if s in by_state else None for s in states}
-        rows.append(ComparedRow(one.name, one.subject, one.unit, values, intervals))
+        rows.append(ComparedRow(one.name, one.subject, one.unit, one.method, values, intervals))
     return Comparison(tuple(states), tuple(rows))
 
 

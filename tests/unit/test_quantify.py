@@ -179,7 +179,7 @@ def test_states_side_by_side_keep_order_missing_values_and_intervals(tmp_path: P
     assert np.isnan(thickness.values["assembled"]) and thickness.values["pressed"] == 3
     assert "pressed" in repr(table)
     table.write_csv(tmp_path / "states.csv")
-    assert (tmp_path / "states.csv").read_text().splitlines()[1] == "porosity,,1,0.25,0.24,0.26,0.15,,"
+    assert (tmp_path / "states.csv").read_text().splitlines()[1] == "porosity,,1,m,0.25,0.24,0.26,0.15,,"
     with pytest.raises(UsageError, match="two or more"):
         compare({"one": first})
 

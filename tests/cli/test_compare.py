@@ -1,0 +1,71 @@
+"""Runs side by side on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pxm2mesh.cli.app import run
+from pxm2mesh.quantities import Quantities, Quantity
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[str]:
+    """Three states; one conductivity by two methods, one phase that does not percolate."""
+    for state, porosity, tau in (
+        ("assembled", 0.251, float("inf")),
+        ("pressed", 0.138, 2.0),
+        ("cycled", 0.156, 3.0),
+    ):
+        Quantities(
+            [
+                Quantity("porosity", porosity, "1", "voxel count", uncertainty=0.01),
+                Quantity("tortuosity_factor", tau, "1", "finite volumes", phase="LPSCl", direction="x"),
+                Quantity("tortuosity_factor", 1.5, "1", "finite elements", phase="LPSCl", direction="x"),
+            ]
+        ).write(tmp_path / state / "quantities.json")
+    return [str(tmp_path / s) for s in ("assembled", "pressed", "cycled")]
+
+
+def test_states_stand_side_by_side_and_methods_apart(
+    runs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Catches finite elements written over finite volumes of the same phase and direction."""
+    assert run(["compare", *runs, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(r["name"], r["method"]) for r in rows] == [
+        ("porosity", "voxel count"), ("tortuosity_factor", "finite volumes"), ("tortuosity_factor", "finite elements"),
+    ]  # fmt: skip
+    assert list(rows[0]["values"]) == ["assembled", "pressed", "cycled"]
+    assert rows[1]["values"]["pressed"] == "2"
+
+
+def test_table_and_figure_are_written_and_the_same_each_time(runs: list[str], tmp_path: Path) -> None:
+    written = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        assert run(["compare", *runs, "-q", "-o", str(folder)]) == 0
+        written.append({p.name: p.read_bytes() for p in folder.iterdir()})
+    assert set(written[0]) == {"comparison.csv", "comparison.svg"}
+    assert written[0] == written[1]
+    lines = written[0]["comparison.csv"].decode().splitlines()
+    assert lines[0].startswith("name,subject,unit,method,assembled,assembled low")
+    assert lines[1].startswith("porosity,,1,voxel count,0.251,0.241")
+    assert b"tortuosity factor" in written[0]["comparison.svg"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        (lambda r: r[:1], 2, "needs two or more"),
+        (lambda r: [r[0], r[0]], 2, "two runs are called"),
+        (lambda r: [r[0], r[1] + "x"], 3, "has no quantities"),
+        (lambda r: [*r, "--only", "porosty"], 2, 'did you mean "porosity"'),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    runs: list[str], capsys: pytest.CaptureFixture[str], change, code: int, says: str
+) -> None:
+    assert run(["compare", *change(runs)]) == code
+    assert says in capsys.readouterr().err
