@@ -19,6 +19,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from pxm2mesh.errors import MissingDependencyError
+from simulations.base import compiling
 
 VERSION = tuple(int(part) for part in dolfinx.__version__.split(".")[:2])
 """(major, minor) of the DOLFINx that runs."""
@@ -27,6 +28,8 @@ if VERSION < (0, 9):
     raise MissingDependencyError(
         f"DOLFINx {dolfinx.__version__} is too old, 0.9 or newer is needed;", hint="make env prepares one."
     )
+
+compiling.install()
 
 
 def create_mesh(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,9 +56,20 @@ def test_protocols_are_read_as_they_are_written() -> None:
             parse_steps([wrong])
 
 
-def start(folder: Path, *launcher: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    command = [*launcher, sys.executable, "-m", "simulations", str(folder)]
+def start(folder: Path, ranks: int = 1) -> subprocess.Popen[str]:
+    keep = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_MCA_", "PRTE_MCA_")  # the rest is of the MPI we run in ourselves
+    ours = ("OMPI_", "PMIX_", "PRTE_", "PMI_")
+    environment = {k: v for k, v in os.environ.items() if k.startswith(keep) or not k.startswith(ours)}
+    environment.update(OMP_NUM_THREADS="1", PYTHONPATH=str(REPOSITORY))
+    launcher = shutil.which("mpirun") or shutil.which("mpiexec")
+    assert launcher, "no mpirun on the PATH"
+    command = [
+        *([launcher, "-n", str(ranks)] if ranks > 1 else []),
+        sys.executable,
+        "-m",
+        "simulations",
+        str(folder),
+    ]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
@@ -74,26 +86,39 @@ def rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "scalars.csv").read_text().splitlines()))
 
 
-def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
-    """Catches a history or a next step that is not in the checkpoint: another voltage in the fifth digit."""
-    whole, killed = prepare(tmp_path / "whole"), prepare(tmp_path / "killed")
-    done = start(whole)
-    said, _ = done.communicate(timeout=300)
-    assert done.returncode == 0, said
-    running = start(killed)
-    checkpoint, deadline = killed / "checkpoints" / "half-cell.npz", time.monotonic() + 300
+def start_and_kill(folder: Path, ranks: int = 1) -> None:
+    """Killed as soon as there is a checkpoint."""
+    running = start(folder, ranks)
+    checkpoint, deadline = folder / "checkpoints" / "half-cell.npz", time.monotonic() + 300
     while not checkpoint.exists() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert running.poll() is None, "the run ended before its first checkpoint"
-    os.kill(running.pid, signal.SIGKILL)
-    running.communicate()
-    assert not (killed / "quantities-solve.json").exists()
-    again = start(killed)
-    said, _ = again.communicate(timeout=300)
-    assert again.returncode == 0 and "going on at t = " in said, said
-    names = ("time [s]", "voltage [V]", "charge [pC]", "mean lithiation [1]")
-    ends = [[float(rows(folder)[-1][name]) for name in names] for folder in (whole, killed)]
-    assert ends[1] == pytest.approx(ends[0], rel=1e-10)
+    running.send_signal(signal.SIGKILL if ranks == 1 else signal.SIGTERM)  # mpirun kills its ranks then
+    running.communicate(timeout=60)
+    assert not (folder / "quantities-solve.json").exists()
+
+
+def run(folder: Path, ranks: int = 1) -> str:
+    done = start(folder, ranks)
+    said, _ = done.communicate(timeout=300)
+    assert done.returncode == 0, said
+    return said
+
+
+ENDS = ("time [s]", "voltage [V]", "charge [pC]", "mean lithiation [1]")
+
+
+def ends(folder: Path) -> list[float]:
+    return [float(rows(folder)[-1][name]) for name in ENDS]
+
+
+def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    """Catches a history or a next step that is not in the checkpoint: another voltage in the fifth digit."""
+    whole, killed = prepare(tmp_path / "whole"), prepare(tmp_path / "killed")
+    run(whole)
+    start_and_kill(killed)
+    assert "going on at t = " in run(killed)
+    assert ends(killed) == pytest.approx(ends(whole), rel=1e-10)
     assert [r["time [s]"] for r in rows(whole)] == [r["time [s]"] for r in rows(killed)]
     assert (whole / "quantities-solve.json").read_bytes() == (killed / "quantities-solve.json").read_bytes()
     events = json.loads((whole / "results-record.json").read_text())["physics"][0]["events"]
@@ -106,3 +131,15 @@ def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
     assert reached == pytest.approx(4.0, abs=1e-3)
     assert all(float(r["lithium balance [1]"]) < 1e-10 for r in rows(whole))
     assert 0 < Quantities.read(whole / "quantities-solve.json").value("capacity") < 200
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), pytest.param(3, 1, marks=pytest.mark.verify)])
+def test_v32_a_killed_run_goes_on_on_another_number_of_ranks(tmp_path: Path, before: int, after: int) -> None:
+    """Catches a checkpoint in the order of a rank's own points: lithium at the wrong places."""
+    whole, killed = prepare(tmp_path / "whole"), prepare(tmp_path / "killed")
+    run(whole)
+    start_and_kill(killed, before)
+    assert "going on at t = " in run(killed, after)
+    assert ends(killed) == pytest.approx(ends(whole), rel=1e-6)
+    assert len(rows(killed)) == len(rows(whole))
+    assert all(float(r["lithium balance [1]"]) < 1e-10 for r in rows(killed))

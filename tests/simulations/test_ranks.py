@@ -1,4 +1,4 @@
-"""The same answers on any number of MPI ranks (V31), and the closed forms on two of them."""
+"""The same answers on any number of MPI ranks (V31), and the closed forms (V1 to V14) on two of them."""
 
 from __future__ import annotations
 
@@ -36,27 +36,34 @@ def answers(ranks: int, case: str) -> dict[str, float]:
     return {name: float(value) for name, value in json.loads(last).items()}
 
 
-@pytest.mark.parametrize(("case", "tolerance"), [("conduction", 1e-10), ("half_cell", 1e-7)])
-def test_v31_scalars_do_not_depend_on_the_number_of_ranks(case: str, tolerance: float) -> None:
+TOLERANCES = {"conduction": 1e-10, "half_cell": 1e-7}
+
+
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.verify)])
+@pytest.mark.parametrize("case", TOLERANCES)
+def test_v31_scalars_do_not_depend_on_the_number_of_ranks(case: str, ranks: int) -> None:
     """Catches facets counted on every rank that sees them, and the sides of a cut on different ranks."""
-    alone = answers(1, case)
-    for ranks in (2, 4):
-        assert answers(ranks, case) == pytest.approx(alone, rel=tolerance)
+    assert answers(ranks, case) == pytest.approx(answers(1, case), rel=TOLERANCES[case])
 
 
-def closed_forms(*options: str) -> str:
-    file = REPOSITORY / "tests" / "verification" / "test_solver_conduction.py"
+def hold_on_two_ranks(name: str, *options: str) -> None:
+    file = REPOSITORY / "tests" / "verification" / f"test_solver_{name}.py"
     said = mpirun(
         2, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", str(file), *options
     )
     assert said.count(" passed") == 2 and "failed" not in said and "skipped" not in said
-    return said
 
 
-def test_laminates_and_neutral_spheres_hold_on_two_ranks() -> None:
-    closed_forms("-k", "v1 or v2 or v6")
+CLOSED_FORMS = {"conduction": "v1 or v2 or v6", "diffusion": "v9", "electrochemistry": "v11 or v13"}
+
+
+@pytest.mark.parametrize("name", CLOSED_FORMS)
+def test_closed_forms_hold_on_two_ranks(name: str) -> None:
+    """V1, V2, V6; V9 and V13; V11 and V13."""
+    hold_on_two_ranks(name, "-k", CLOSED_FORMS[name])
 
 
 @pytest.mark.verify
-def test_all_closed_forms_of_conduction_hold_on_two_ranks() -> None:
-    closed_forms()
+@pytest.mark.parametrize("name", CLOSED_FORMS)
+def test_all_closed_forms_hold_on_two_ranks(name: str) -> None:
+    hold_on_two_ranks(name)

@@ -35,7 +35,7 @@ def solve(
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_v1_a_uniform_block_has_tortuosity_one(order: int) -> None:
-    """Catches L/A with the wrong length or area (0.25 … 4 here): the box is 1 × 2 × 4 µm."""
+    """Catches L/A with the wrong length (2 instead of 1) or area (4): the box is 1 × 2 × 4 µm."""
     points, cells, _ = lattice(np.linspace(0, 1, 3), np.linspace(0, 2, 4), np.linspace(0, 4, 3))
     mesh = tet_mesh(points, cells, np.ones(len(cells)), [0, 1], {"A": 1})
     _, found = solve(mesh, ["A"], order=order, **EXACT)
@@ -245,7 +245,7 @@ def half_space(cells: int, layers_out: int, reach: float) -> TetMesh:
 
 
 def test_v8_the_resistance_of_a_disc_contact() -> None:
-    """Catches a disc in a full space (0.625 MΩ) taken for one on a half space: 1/(4κa) = 1.25 MΩ."""
+    """Catches a disc in a full space (0.63 MΩ) taken for one on a half space: 1/(4κa) = 1.25 MΩ."""
     kappa, reach = 0.2e6, 30.0  # pS/µm, that is 0.2 S/m
     domain = Domain.from_mesh(half_space(16, 40, reach))
     held = {"contact | S": 1.0, "electrode | S": 0.0}

@@ -39,7 +39,10 @@ def slab(kinetics: ButlerVolmer, *, thickness: float = 50.0) -> HalfCell:
 @pytest.mark.parametrize("voltage", [0.005, 0.05, 0.2])
 @pytest.mark.parametrize("resistance", [0.0, 1e-3])
 def test_v11_a_slab_with_butler_volmer(voltage: float, resistance: float) -> None:
-    """Catches α = 1/2 left out: 9.9 instead of 19.86 A/m² at 50 mV (V = i L/κ + 2RT/F asinh(i/2i₀))."""
+    """Catches, at 5 mV, α left out (3.27 A/m²), one branch (10.5) and half the area (0.929) for 1.776.
+
+    V = i L/κ + 2RT/F asinh(i/2i₀).
+    """
     half = slab(flat(resistance=resistance))
     half.hold_voltage(voltage)
     half.settle()
@@ -57,18 +60,19 @@ def test_v11_a_slab_with_butler_volmer(voltage: float, resistance: float) -> Non
 
 
 def test_v11_damage_takes_its_share_of_the_surface() -> None:
-    """Catches damage that acts on the current and not on the exchange: R_ct/(1 − D) with D = 0.4."""
-    half = slab(flat())
+    """Catches damage left out (3.82e-3) and acting on the contact resistance too (6.20e-3) for 5.53e-3 Ω m²."""
+    half = slab(flat(resistance=1e-3))
     half.activity = 0.6
     half.hold_voltage(1e-5)
     half.settle()
-    assert half.voltage / half.current == pytest.approx(50 / 0.2e6 + 1 / 1e7 + THERMAL / 10 / 0.6, rel=1e-6)
+    exact = 50 / 0.2e6 + 1 / 1e7 + THERMAL / 10 / 0.6 + 1e-3
+    assert half.voltage / half.current == pytest.approx(exact, rel=1e-6)
 
 
 def test_v12_a_porous_electrode_of_lamellae() -> None:
-    """Catches a current that enters on one side only: R = 3.680e-4 Ω m² for κ = 0.05, σ = 1 S/m, a = 6e5 1/m.
+    """R = 3.680e-4 Ω m² for κ = 0.05, σ = 1 S/m, a = 6e5 1/m.
 
-    Without the interface current in one of the balances the lamella carries nothing: R is infinite.
+    Catches an interface current that enters on one side only: Newton's method does not converge.
     """
     pitch, length, layers_z = 1 / 0.6, 100.0, 150  # one interface per pitch: a = 0.6 1/µm
     z = length * (1 - np.cos(np.linspace(0, np.pi, layers_z + 1))) / 2
@@ -122,7 +126,7 @@ def charged() -> tuple[HalfCell, float, StepStatistics, Event | None]:
 def test_v13_lithium_and_charge_balance(
     charged: tuple[HalfCell, float, StepStatistics, Event | None],
 ) -> None:
-    """Catches an interface that is integrated from one side only: a balance of 1 instead of 1e-12."""
+    """Catches a current that takes no lithium (balance 1) or half of it (balance 0.5), instead of 1e-12."""
     half, before, _, _ = charged
     assert before - half.lithium() == pytest.approx(half.charge, rel=1e-10)
     assert half.charge == pytest.approx(half.one_c * half.time, rel=1e-10)
@@ -134,14 +138,14 @@ def test_v13_lithium_and_charge_balance(
 def test_the_cut_off_voltage_is_found_to_a_millivolt(
     charged: tuple[HalfCell, float, StepStatistics, Event | None],
 ) -> None:
-    """Catches the end of a step taken for the cut-off: up to 4.28 V."""
+    """Catches the end of a step taken for the cut-off: 4.23 V."""
     half, _, statistics, event = charged
     assert event is not None and event.name == "4.2 V" and half.voltage == pytest.approx(4.2, abs=1e-3)
     assert statistics.failed == 0 and half.iterations / statistics.accepted < 5
 
 
 def test_v14_without_gradients_the_voltage_is_that_of_the_curve() -> None:
-    """Catches a C-rate per volume of the box, or x counted downwards: V(t) = U(x₀ − t/τ) + η to 1 mV."""
+    """Catches a C-rate per volume of the box (3.849 V) and x counted upwards (3.521 V); V = U(x₀ − t/τ) + η."""
     half = nmc_ball(4, diffusivity=1.0)
     cell = half.cell
     half.hold_current(half.one_c / 3)
@@ -164,7 +168,7 @@ def test_v14_without_gradients_the_voltage_is_that_of_the_curve() -> None:
 
 
 def test_v30_the_kinetics_are_differentiated_right() -> None:
-    """Catches a derivative without i₀′(x) or without the contact resistance: wrong by 5 % to 100 %."""
+    """Catches a derivative without i₀′(x) (18 % wrong) or without the contact resistance (33 % to 98 %)."""
     nmc = read_material("NMC811")
     ocv = nmc.require("kinetics.open_circuit_voltage")
     for resistance in (0.0, 2e-3):
@@ -179,7 +183,7 @@ def test_v30_the_kinetics_are_differentiated_right() -> None:
 
 
 def test_what_does_not_reach_its_end_is_left_out_or_an_error() -> None:
-    """Catches floating pieces: a singular matrix instead of a share of 0.5."""
+    """Catches floating pieces that are kept: a share of 1 instead of 0.5."""
     points, cells, _ = lattice([0.0, 1, 2, 3], [0.0, 1], [0.0, 1, 2, 3])
     centre = points[cells].mean(axis=1)
     am = (centre[:, 2] > 2) & (centre[:, 0] < 1) | (centre[:, 2] > 1) & (centre[:, 2] < 2) & (
