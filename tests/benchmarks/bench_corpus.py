@@ -44,6 +44,9 @@ REAL = {
 }
 """File → edges of its voxels along x, y, z, in any unit of length: only their ratio matters here."""
 
+THIN = ("halfcell_labels.tif", "sofc_3phase_62.tif", "labels_256.tif")
+"""Ends of the names of volumes whose features are a voxel or two thin: meshed with cells of one voxel."""
+
 
 def white_noise(seed: int, size: int = 20) -> Labels:
     """Three labels drawn for every voxel by itself."""
@@ -126,6 +129,7 @@ def load(case: str, size: int, cell_size: float) -> tuple[Any, float]:
         labels = make()
     else:
         edges = REAL[case]
+        cell_size = 1 if case.endswith(THIN) else cell_size
         labels = np.asarray(read_image(Path(os.environ["PXM2MESH_REAL_DATA"]) / case).values)
         low = [max(0, (n - size) // 2) for n in labels.shape]
         labels = labels[tuple(slice(a, a + size) for a in low)]
