@@ -23,6 +23,8 @@ _BLURS = (0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 1.8, 2.1, 2.5)
 """Standard deviations of the point spread that are tried, in voxels."""
 _REFOCUS = (1, 2, 4, 6, 8, 12, 16)
 """Sweeps before which the point spread is estimated anew."""
+_INDEPENDENT = 1.1
+"""Up to this grain noise counts as independent from voxel to voxel."""
 _HOTTEST, _COOLEST, _COLD = 1.5, 0.15, 4
 """First and last temperature of the annealing, and sweeps at temperature 0 after it."""
 
@@ -271,8 +273,10 @@ class _Model:
         self.noise = np.maximum(np.where(np.isnan(spread), everywhere, spread), least)
         order = np.argsort(self.levels)
         variance = np.interp(self.bright - self.trend[:, :, None], self.levels[order], self.noise[order] ** 2)
-        self.grain = self._correlation(residual / np.sqrt(variance), clear)
-        self.weight = (self.seen / (variance * max(self.grain, 1.0))).astype(np.float32)
+        grain = self._correlation(residual / np.sqrt(variance), clear)
+        # misfit at boundaries alone makes some per cent: those are not correlation
+        self.grain = grain if grain > _INDEPENDENT else 1.0
+        self.weight = (self.seen / (variance * self.grain)).astype(np.float32)
         power = self.weight
         for axis in range(3):
             power = correlate1d(power, self.profile**2, axis=axis, mode="constant")
@@ -294,7 +298,7 @@ class _Model:
         core = (slice(self.reach, -self.reach),) * 3
         self._fit()
         squares = self._residual() ** 2 * self.weight
-        squares *= max(self.grain, 1.0)
+        squares *= self.grain
         misfit = float(squares.sum(dtype=np.float64) / self.seen.sum(dtype=np.float64))
         labels = np.ascontiguousarray(self.labels[core])
         return Restoration(labels, self.levels, self.noise, self.width, misfit, self.grain)

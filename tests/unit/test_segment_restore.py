@@ -106,3 +106,19 @@ def test_noise_that_spans_voxels_is_not_taken_for_detail() -> None:
     found = restore(GreyVolume(values, "1 um"), truth, blur=0.8, radial=False)
     assert found.grain > 8
     assert np.mean(found.labels != truth) < 0.02
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("state", ["assembled", "pressed", "cycled"])
+def test_scans_of_the_cathode_give_porosity_within_1_and_contact_within_2_points(state: str) -> None:
+    """Issue 5; the price of a leap was chosen on other seeds."""
+    from pxm2mesh.quantify import quantify
+    from pxm2mesh.segment import SegmentOptions, segment
+
+    truth = cathode(state, size=96, seed=7)
+    found = segment(grey_scan(truth, seed=7), truth.phases, SegmentOptions(order=("void", "LPSCl", "NMC")))
+    names = ["porosity", "contact_fraction"]
+    seen, real = quantify(found, only=names), quantify(truth, only=names)
+    contact = [q.value("contact_fraction", interface="NMC | LPSCl") for q in (seen, real)]
+    assert seen["porosity"] == pytest.approx(real["porosity"], abs=0.01)
+    assert contact[0] == pytest.approx(contact[1], abs=0.02)
