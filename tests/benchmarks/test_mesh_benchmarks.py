@@ -27,3 +27,7 @@ def test_meshing_from_64_to_256_voxels() -> None:
 def test_meshing_beside_other_meshers() -> None:
     table = run("bench_mesh_peers.py", "--size", "64")
     assert not any("pxm2mesh" in line and "failed" in line for line in table.splitlines())
+
+
+def test_every_volume_of_the_corpus_ends_in_a_valid_mesh() -> None:
+    assert "FAILED" not in run("bench_corpus.py")
