@@ -64,7 +64,7 @@ class SegmentOptions:
     shift: float = 0.0
     bands: tuple[tuple[str, float, float], ...] = ()
     restore: bool = True
-    leap: float = 1.5
+    leap: float = 1.45
     min_region: int | None = None
 
     def __post_init__(self) -> None:

@@ -57,7 +57,7 @@ def restore(
     *,
     blur: float | None = None,
     smoothness: float = 1.0,
-    leap: float = 1.5,
+    leap: float = 1.45,
     sweeps: int = 16,
     radial: bool = True,
     seed: int = 0,
