@@ -41,6 +41,9 @@ def segment(
     normalise_slices: Annotated[
         bool, typer.Option("--normalise-slices", help="Bring all slices to one brightness.")
     ] = False,
+    restore: Annotated[
+        bool, typer.Option(help="Refine labels until the blurred sample explains the scan.")
+    ] = True,
     bin_: Annotated[int, typer.Option("--bin", min=1, help="Average blocks of voxels first.")] = 1,
     min_region: Annotated[
         int | None, typer.Option(min=1, help="Regions of fewer voxels are merged into their surroundings.")
@@ -59,6 +62,7 @@ def segment(
         bin=bin_,
         normalise_slices=normalise_slices,
         rings=rings,
+        restore=restore,
         thresholds=None if thresholds is None else _numbers(thresholds),
         order=tuple(item.partition("=")[0].strip() for item in phases.split(",")),
         min_region=min_region,

@@ -331,9 +331,11 @@ def _restored(
     grey: GreyVolume, rank: npt.NDArray[np.int64], count: int, options: SegmentOptions, progress: Progress
 ) -> npt.NDArray[np.int64]:
     """The ranks refined, where the options ask for it and every phase has been found."""
-    if not options.restore or options.bands or options.method in ("threshold", "hysteresis"):
+    if not options.restore or options.method in ("threshold", "hysteresis"):
         return rank
-    if np.count_nonzero(np.bincount(rank.ravel(), minlength=count)) < count:
+    if options.bands or np.count_nonzero(np.bincount(rank.ravel(), minlength=count)) < count:
+        why = "grey bands are given" if options.bands else "a phase has no voxel to start from"
+        logger.warning("the labels are not restored: %s.", why)
         return rank
     from pxm2mesh.segment.restore import restore
 

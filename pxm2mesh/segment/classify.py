@@ -55,7 +55,7 @@ def classify(
     """
     _check(grey, scribbles, phases)
     try:
-        from sklearn.ensemble import RandomForestClassifier  # type: ignore[import-not-found]
+        from sklearn.ensemble import RandomForestClassifier
     except ImportError:
         raise MissingDependencyError(
             "the pixel classifier needs scikit-learn, which is not installed;",
