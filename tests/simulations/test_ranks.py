@@ -64,6 +64,9 @@ def test_closed_forms_hold_on_two_ranks(name: str) -> None:
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("name", CLOSED_FORMS)
-def test_all_closed_forms_hold_on_two_ranks(name: str) -> None:
-    hold_on_two_ranks(name)
+@pytest.mark.parametrize(
+    ("name", "which"), [("conduction", "v"), ("diffusion", "v10"), ("electrochemistry", "v12 or v14")]
+)
+def test_the_longer_closed_forms_hold_on_two_ranks(name: str, which: str) -> None:
+    """V1 to V8 and V29 of conduction; V10; V12 and V14. (V29 in time and V30 take norms of one rank's part.)"""
+    hold_on_two_ranks(name, "-k", which)
