@@ -6,6 +6,7 @@ numpy, into the same matrix and vector. Works the same on one and on many ranks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -98,9 +99,12 @@ class Interface:
         return np.hstack([found, np.take_along_axis(blocks, edges, axis=1)])
 
     def _number_unknowns(self) -> None:
-        blocks = self.sides.reshape(len(self.sides), -1)
+        # sizes are written out, as a rank may have no facets and -1 cannot be inferred from none
+        blocks = self.sides.reshape(len(self.sides), math.prod(self.sides.shape[1:]))
         self.couplings = blocks.astype(np.int32)
-        self.dofs = (blocks[:, :, None] * self.blocks + np.arange(self.blocks)).reshape(len(blocks), -1)
+        self.dofs = (blocks[:, :, None] * self.blocks + np.arange(self.blocks)).reshape(
+            len(blocks), blocks.shape[1] * self.blocks
+        )
         width = self.dofs.shape[1] if len(blocks) else 0
         index_map = self.space.dofmap.index_map
         self.local_size = (index_map.size_local + index_map.num_ghosts) * self.blocks
