@@ -7,6 +7,8 @@
 userspace_packages=(ca-certificates tzdata python3 python3-venv python3-pip python3-dev python3-dolfinx-real gcc libc6-dev
   openmpi-bin libopenblas0-pthread libgomp1 libgl1 libglu1-mesa libopengl0 libegl1 libgl1-mesa-dri
   libxrender1 libxcursor1 libxft2 libxinerama1)
+# The browser that the tests open reports and pages in; the solver's second environment needs none.
+if [ "${suite:-}" = trixie ]; then userspace_packages+=(chromium-headless-shell); fi
 
 userspace_key() { printf '%s\n' "$suite" "${userspace_packages[@]}" 2 | digest | cut -c 1-12; }
 
