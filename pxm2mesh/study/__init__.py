@@ -1,8 +1,9 @@
 """Study files: a whole run as one validated, frozen object."""
 
+from pxm2mesh.study.locating import locate
 from pxm2mesh.study.model import Study, digest_of, with_phases
 from pxm2mesh.study.names import phases_named
-from pxm2mesh.study.reading import Problem, check_study, locate, parse_study, read_study, write_study
+from pxm2mesh.study.reading import Problem, check_study, parse_study, read_study, write_study
 
 __all__ = [
     "Problem",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pxm2mesh.study.fields import ArealConductance, Conductivity, Measure, Section, Temperature, Time
 from pxm2mesh.study.names import PairName, PhaseName
+from pxm2mesh.study.protocol import Protocol
 
 Direction = Literal["x", "y", "z"]
 Face = Literal["x-", "x+", "y-", "y+", "z-", "z+"]
@@ -57,7 +58,7 @@ class HalfCell(Section):
     collector: Face = "z+"
     separator: Face = "z-"
     initial: float = Field(default=0.9, gt=0, lt=1)
-    protocol: tuple[str, ...] = Field(min_length=1)
+    protocol: Protocol = Field(min_length=1)
     tolerance: float = Field(default=1e-3, gt=0, lt=0.1)
     first_step: Time = Field(default=Measure("1 s", "time"))
     largest_step: Time | None = None

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from pxm2mesh.errors import StudyError, did_you_mean
 from pxm2mesh.files import replacing
+from pxm2mesh.study.locating import locate
 from pxm2mesh.study.model import Study, dotted
 from pxm2mesh.study.names import unresolved_names
 
@@ -216,53 +217,3 @@ def _real_path(content: Any, loc: Sequence[str | int]) -> tuple[tuple[str | int,
             continue
         path.append(step)
     return tuple(path), content
-
-
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
-_KEY = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-
-
-def locate(text: str, path: Sequence[str | int]) -> tuple[int, int]:
-    """Line and column (1-based) of the deepest part of ``path`` that can be found in the TOML ``text``.
-
-    Args:
-        text: A study file.
-        path: Keys and list positions, such as ``("physics", 0, "phases")``.
-
-    Returns:
-        (0, 0) where nothing of it is found.
-    """
-    best, place = 0, (0, 0)
-    table: tuple[str | int, ...] = ()
-    counts: dict[str, int] = {}
-    wanted = tuple(path)
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = _HEADER.match(line)
-        key = None if header else _KEY.match(line)
-        if header:
-            names = _split_key(header.group(2))
-            if header.group(1) == "[[":
-                index = counts[header.group(2)] = counts.get(header.group(2), -1) + 1
-                table = (*names, index)
-            else:
-                table = tuple(names)
-            here, column = table, line.index("[") + 1
-        elif key:
-            here, column = (*table, *_split_key(key.group(1))), key.start(1) + 1
-        else:
-            continue
-        if len(here) > best and here == wanted[: len(here)]:
-            best, place = len(here), (number, column)
-            if key and len(here) < len(
-                wanted
-            ):  # an inline table or list: look for the next step in this line
-                inner = re.search(
-                    rf'(?<![\w-])"?{re.escape(str(wanted[len(here)]))}"?\s*=', line[key.end() :]
-                )
-                if inner:
-                    place = (number, key.end() + inner.start() + 1)
-    return place
-
-
-def _split_key(text: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in re.findall(r"""[\w-]+|"[^"]*"|'[^']*'""", text)]

@@ -1,106 +1,11 @@
-"""What is done to a cell: currents, voltages and rests, each until something happens."""
+"""What is done to a cell; it lives with the study file, which is checked where there is no solver."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from pxm2mesh.errors import StudyError
-
-
-@dataclass(frozen=True)
-class Current:
-    """A constant current.
-
-    Attributes:
-        rate: In C, positive charges.
-        until_voltage: Cut-off in V, upwards when charging and downwards when discharging; None for none.
-        until_time: Longest duration in s.
-    """
-
-    rate: float
-    until_voltage: float | None = None
-    until_time: float = 3.6e6
-
-    def __post_init__(self) -> None:
-        if self.rate == 0:
-            raise StudyError("a current step has a rate of zero;", hint="use a rest.")
-
-
-@dataclass(frozen=True)
-class Voltage:
-    """A constant voltage.
-
-    Attributes:
-        voltage: V.
-        until_rate: Ends when |current| falls below this, in C; None for no such end.
-        until_time: Longest duration in s.
-    """
-
-    voltage: float
-    until_rate: float | None = None
-    until_time: float = 3.6e6
-
-
-@dataclass(frozen=True)
-class Rest:
-    """No current for a time in s."""
-
-    until_time: float
-
-
-Step = Current | Voltage | Rest
-
-
-def cccv(rate: float, voltage: float, end_rate: float) -> tuple[Step, ...]:
-    """Constant current up to a voltage, then that voltage until the current has fallen to ``end_rate`` (C)."""
-    return (Current(rate, until_voltage=voltage), Voltage(voltage, until_rate=end_rate))
-
-
-def parse_steps(texts: Sequence[str]) -> tuple[Step, ...]:
-    """Read ``"C/3 until 4.3 V"``, ``"4.3 V until C/20"``, ``"rest 10 min"``, ``"-1C for 30 min"``.
-
-    Raises:
-        StudyError: Another form.
-    """
-    return tuple(_parse(text) for text in texts)
-
-
-def _parse(text: str) -> Step:
-    from pxm2mesh.units import parse_quantity
-
-    def seconds(part: str) -> float:
-        return parse_quantity(part, "time", where=text)
-
-    def volts(part: str) -> float:
-        return parse_quantity(part, "voltage", where=text)
-
-    words = " ".join(text.split())
-    options: dict[str, Any] = {}
-    head, _, duration = words.partition(" for ")
-    if duration:
-        options["until_time"] = seconds(duration)
-    head, _, end = head.partition(" until ")
-    if head.lower().startswith("rest"):
-        return Rest(seconds(head[4:].strip() or duration))
-    rate = parse_rate(head)
-    if rate is not None:
-        return Current(rate, until_voltage=volts(end) if end else None, **options)
-    level = parse_rate(end) if end else None
-    if end and level is None:
-        raise StudyError(f"protocol step {text!r}: {end!r} is not a rate;", hint='write "4.3 V until C/20".')
-    return Voltage(volts(head), until_rate=None if level is None else abs(level), **options)
-
-
-def parse_rate(text: str) -> float | None:
-    """``"C/3"``, ``"2C"``, ``"-C/10"`` → a number in C; None for anything else."""
-    compact = text.replace(" ", "").upper()
-    sign = -1.0 if compact.startswith("-") else 1.0
-    before, found, after = compact.lstrip("+-").partition("C")
-    try:
-        if not found or (after and not after.startswith("/")):
-            return None
-        return sign * (float(before) if before else 1.0) / (float(after[1:]) if after else 1.0)
-    except (ValueError, ZeroDivisionError):
-        return None
+from pxm2mesh.study.protocol import Current as Current
+from pxm2mesh.study.protocol import Rest as Rest
+from pxm2mesh.study.protocol import Step as Step
+from pxm2mesh.study.protocol import Voltage as Voltage
+from pxm2mesh.study.protocol import cccv as cccv
+from pxm2mesh.study.protocol import parse_rate as parse_rate
+from pxm2mesh.study.protocol import parse_steps as parse_steps
