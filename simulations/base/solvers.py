@@ -146,14 +146,18 @@ class LinearSolver:
         with _petsc_options(prefix, options):
             self.ksp.setFromOptions()
             self.ksp.getPC().setOptionsPrefix(prefix)
-        self._prefix, self._options, self._ready = prefix, options, False
+        self._prefix, self._options, self._ready, self._rtol = prefix, options, False, rtol
 
-    def solve(self, right: PETSc.Vec, solution: PETSc.Vec) -> SolveRecord:
+    def solve(
+        self, right: PETSc.Vec, solution: PETSc.Vec, *, rtol: float | None = None, warm: bool = False
+    ) -> SolveRecord:
         """Solve and check.
 
         Args:
             right: The right-hand side.
-            solution: Start value if ``setInitialGuessNonzero`` was asked for, and result; ghosts are updated.
+            solution: Result, and start value if ``warm``; ghosts are updated.
+            rtol: Relative residual for this solve only.
+            warm: Start from ``solution``; a direct solver does not care.
 
         Returns:
             What it took.
@@ -166,6 +170,9 @@ class LinearSolver:
             with _petsc_options(self._prefix, self._options):
                 self.ksp.setUp()
             self._ready = True
+        self.ksp.setTolerances(rtol=self._rtol if rtol is None else rtol)
+        if not self.direct:
+            self.ksp.setInitialGuessNonzero(warm)
         self.ksp.solve(right, solution)
         compat.update_ghosts(solution)
         code = self.ksp.getConvergedReason()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,141 +19,42 @@ import ufl
 from dolfinx import fem
 from petsc4py import PETSc
 
-from pxm2mesh.errors import GeometryError, NotConvergedError
-from pxm2mesh.materials import Parameter
-from pxm2mesh.tetmesh import TetMesh
-from simulations.base import compat, cutting
-from simulations.base.domain import Domain, canonical_name, on_root
+from pxm2mesh.errors import NotConvergedError
+from simulations.base import compat
+from simulations.base.domain import Domain, canonical_name
 from simulations.base.interfaces import Interface
 from simulations.base.laws import parameter_on
 from simulations.base.solvers import MUMPS, LinearSolver, Options
 from simulations.base.stepping import Bdf
-from simulations.models.kinetics import FARADAY, ButlerVolmer
+from simulations.models.cell import Cell as Cell
+from simulations.models.cell import HalfCellOptions as HalfCellOptions
+from simulations.models.cell import working_part as working_part
+from simulations.models.kinetics import FARADAY
+from simulations.models.stress_terms import StressTerms
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
-GMRES: Options = {
-    "ksp_type": "gmres", "ksp_gmres_restart": 60, "pc_type": "hypre", "pc_hypre_type": "boomeramg",
+_AMG = {
+    "ksp_type": "preonly", "pc_type": "hypre", "pc_hypre_type": "boomeramg",
     "pc_hypre_boomeramg_strong_threshold": 0.5, "pc_hypre_boomeramg_coarsen_type": "HMIS",
     "pc_hypre_boomeramg_interp_type": "ext+i", "pc_hypre_boomeramg_P_max": 4,
 }  # fmt: skip
+SPLIT: Options = {
+    "ksp_type": "fgmres", "ksp_gmres_restart": 60, "pc_type": "fieldsplit", "pc_fieldsplit_block_size": 2,
+    "pc_fieldsplit_0_fields": "0", "pc_fieldsplit_1_fields": "1", "pc_fieldsplit_type": "multiplicative",
+    **{f"fieldsplit_{field}_{key}": value for field in (0, 1) for key, value in _AMG.items()},
+}  # fmt: skip
+"""GMRES, with a multigrid cycle for lithium and then one for the potentials as preconditioner."""
 _DIRECT_LIMIT = 60_000
+_LOOSE, _RESPONSE = 1e-4, 1e-6
+"""Relative residuals of an iterative solve for a Newton update, and for the response to the voltage."""
 _LARGEST_JUMP = 0.25
 """V, or share of lithium, that one Newton update may change."""
 _BEYOND = 1e-3
 """So far may x at the surface leave 0 … 1 (discretisation), and no further."""
 _ROUNDING = 1e-12
 """Updates below this are rounding: the residual will not fall further."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What the half-cell is made of, in internal units.
-
-    Attributes:
-        active: Phase of the active material.
-        electrolyte: Phase of the electrolyte.
-        kinetics: Charge transfer between the two.
-        diffusivity: Of lithium in the active material, µm²/s; a number or a parameter that depends on x.
-        maximum_concentration: c_max, mol/m³.
-        electronic: σ_s of the active material, pS/µm.
-        ionic: κ of the electrolyte, pS/µm.
-        binder: Phase that carries electrons only, if any.
-        binder_conductivity: pS/µm.
-        collector: Facet held at V.
-        separator: Facet held at φ_e = 0.
-        window: Interval of x between which 1C charges in an hour.
-    """
-
-    active: str
-    electrolyte: str
-    kinetics: ButlerVolmer
-    diffusivity: float | Parameter
-    maximum_concentration: float
-    electronic: float
-    ionic: float
-    binder: str | None = None
-    binder_conductivity: float = 0.0
-    collector: str = "z+"
-    separator: str = "z-"
-    window: tuple[float, float] = (0.27, 0.91)
-
-    @property
-    def electrons(self) -> tuple[str, ...]:
-        """Phases with electrons."""
-        return (self.active,) if self.binder is None else (self.active, self.binder)
-
-    def cuts(self, domain: Domain) -> tuple[str, ...]:
-        """Interfaces of electrons and electrolyte, where the potential jumps."""
-        names = (canonical_name(domain.phases, f"{p} | {self.electrolyte}") for p in self.electrons)
-        return tuple(name for name in names if name in domain.facet_names)
-
-
-@dataclass(frozen=True)
-class HalfCellOptions:
-    """How the equations are solved.
-
-    Attributes:
-        tolerance: Largest error of x that a step may add (root mean square over the nodes).
-        newton_tolerance: Largest residual as a share of the current through the interface.
-        newton_iterations: Before a step is given up.
-        linear: PETSc options; MUMPS below 60,000 unknowns, else GMRES with BoomerAMG, if None.
-    """
-
-    tolerance: float = 1e-3
-    newton_tolerance: float = 1e-10
-    newton_iterations: int = 25
-    linear: Options | None = field(default=None)
-
-
-def working_part(domain: Domain, cell: Cell) -> tuple[Domain, dict[str, float]]:
-    """The domain without what cannot work, cut where the potential jumps.
-
-    Active material without an electronic path to the collector, and electrolyte without an ionic path to the
-    separator, are left out.
-
-    Args:
-        domain: The sample.
-        cell: Names of phases and faces.
-
-    Returns:
-        The part, and the share of each phase that works.
-
-    Raises:
-        GeometryError: No path at all.
-    """
-
-    def find() -> tuple[npt.NDArray[np.bool_], dict[str, float]]:
-        assert domain.source is not None
-        return _connected(domain.source, cell)
-
-    keep, shares = on_root(domain.comm, find)
-    return domain.restricted(keep=keep, cut=cell.cuts(domain)), shares
-
-
-def _connected(mesh: TetMesh, cell: Cell) -> tuple[npt.NDArray[np.bool_], dict[str, float]]:
-    near = cutting.adjacency(mesh.cells, len(mesh.points))
-    owner, _ = cutting.cells_of_facets(mesh.cells, mesh.facets, near, len(mesh.points))
-    keep = np.zeros(len(mesh.cells), dtype=bool)
-    volumes, label = mesh.cell_volumes(), mesh.cell_phase()
-    for phases, end, what in (
-        (cell.electrons, cell.collector, "electrons"),
-        ((cell.electrolyte,), cell.separator, "ions"),
-    ):
-        conducts = np.isin(label, [mesh.phases[p].label for p in phases])
-        count, component = cutting.components(len(mesh.cells), near, conducts)
-        reached = cutting.reaches(mesh, owner, component, [end])[end]
-        if not reached.any():
-            names = " and ".join(phases)
-            raise GeometryError(f"{names} does not reach {end!r}: there is no path for {what} ({count} pieces);",
-                                hint="name another face, or use a larger piece of the sample.")  # fmt: skip
-        keep |= conducts & reached[component]
-    shares = {}
-    for phase in (*cell.electrons, cell.electrolyte):
-        of = label == mesh.phases[phase].label
-        shares[phase] = float(volumes[of & keep].sum() / max(volumes[of].sum(), 1e-300))
-    return keep, shares
 
 
 class HalfCell:
@@ -165,8 +65,12 @@ class HalfCell:
         cell: What it is made of.
         initial: x at the start.
         options: How it is solved.
+        stress: How stress acts on lithium; None for no mechanics.
 
     Attributes:
+        contact_factor: (facets, 1) or (facets, points) share of each facet of `interface` that passes current:
+            1 − damage; change it with `set_contact`.
+        conduction_factor: Constant in each cell: multiplies σ_s, κ and the binder's conductivity; 1 at first.
         state: [x, φ] on the cut mesh; φ of the electrons is relative to `reference`.
         voltage: V at the collector.
         current: pA into the collector (positive charges: lithium leaves).
@@ -175,7 +79,13 @@ class HalfCell:
     """
 
     def __init__(
-        self, domain: Domain, cell: Cell, initial: float, *, options: HalfCellOptions | None = None
+        self,
+        domain: Domain,
+        cell: Cell,
+        initial: float,
+        *,
+        options: HalfCellOptions | None = None,
+        stress: StressTerms | None = None,
     ) -> None:
         self.domain, self.cell, self.options = domain, cell, options or HalfCellOptions()
         self.time, self.charge, self.current, self._set = 0.0, 0.0, 0.0, ("current", 0.0)
@@ -190,7 +100,10 @@ class HalfCell:
         pair = canonical_name(domain.phases, f"{cell.active} | {cell.electrolyte}")
         self.interface = Interface(domain, self.space, [pair])
         self._side = 0 if domain.phases[cell.active].label < domain.phases[cell.electrolyte].label else 1
-        self.activity: Any = 1.0
+        self.stress = stress
+        self.contact_factor = np.ones((len(self.interface.weights), 1))
+        self.conduction_factor = fem.Function(fem.functionspace(domain.mesh, ("DG", 0)), name="conduction factor")
+        self.conduction_factor.x.array[:] = 1.0
         self.area = self.interface.integral(np.ones_like(self.interface.weights))
         self.volume = domain.volume(cell.active)
         self._build()
@@ -229,13 +142,14 @@ class HalfCell:
         )
         grad = ufl.grad
         dx = domain.dx(cell.active, quadrature_degree=2)  # the same for residual and derivative
-        form = capacity * (rate * test[0] + d * ufl.inner(grad(x), grad(test[0]))) * dx
+        driving = grad(x) if self.stress is None else self.stress.gradient(x)
+        form = capacity * (rate * test[0] + d * ufl.inner(driving, grad(test[0]))) * dx
         conductors = [(cell.active, cell.electronic), (cell.electrolyte, cell.ionic)]
         if cell.binder is not None and cell.binder in domain.meshed:
             conductors.append((cell.binder, cell.binder_conductivity))
         for phase, sigma in conductors:
             constant = fem.Constant(domain.mesh, float(sigma))
-            form += constant * ufl.inner(grad(phi), grad(test[1])) * domain.dx(phase)
+            form += self.conduction_factor * constant * ufl.inner(grad(phi), grad(test[1])) * domain.dx(phase)
         jacobian = ufl.derivative(form, self.state)
         self._lift = fem.Function(self.space)
         self._residual, self._jacobian = fem.form(form), fem.form(jacobian)
@@ -263,9 +177,9 @@ class HalfCell:
         self._update, self._lifted = self._vector.duplicate(), self._vector.duplicate()
         self._right = self._vector.duplicate()
         unknowns = self.space.dofmap.index_map.size_global * 2
-        linear = self.options.linear or (MUMPS if unknowns < _DIRECT_LIMIT else GMRES)
+        linear = self.options.linear or (MUMPS if unknowns < _DIRECT_LIMIT else SPLIT)
         self._solver = LinearSolver(
-            self._matrix, linear, what="lithium and potentials", rtol=1e-10, atol=1e-300
+            self._matrix, linear, what="lithium and potentials", rtol=_LOOSE, atol=1e-300
         )
         self._mean = fem.form(x * domain.dx(cell.active))
 
@@ -284,6 +198,16 @@ class HalfCell:
     def hold_voltage(self, voltage: float) -> None:
         """From now on hold the collector at this voltage, V."""
         self._set = ("voltage", float(voltage))
+
+    def set_contact(self, factor: npt.ArrayLike) -> None:
+        """Let only this share of each facet pass current.
+
+        Args:
+            factor: 0 … 1; a number, or (facets, 1) or (facets, points) in the order of ``interface``, whose
+                ``points`` say where and whose ``index`` says which facet.
+        """
+        given = np.asarray(factor, float)
+        self.contact_factor = np.array(np.broadcast_to(given, self.interface.weights.shape) if given.ndim < 2 else given)
 
     def mean(self) -> float:
         """Mean x of the active material."""
@@ -330,25 +254,30 @@ class HalfCell:
         self._bcs, self._held = constraints
         self.interface.constrain(self._bcs)
 
-    def attempt(self, step: float) -> None:
-        """Newton's method for the state at ``time + step``; `NotConvergedError` if it stops short."""
-        last = self.bdf.last_step
-        self._attempted = step
-        self.bdf.begin(step)
+    def attempt(self, step: float, *, again: bool = False) -> None:
+        """Newton's method for the state at ``time + step``; `NotConvergedError` if it stops short.
+
+        Args:
+            step: s.
+            again: The same step once more, from the state that was found (the stress has changed).
+        """
         kind, target = self._set
-        old, older = self._voltages
-        guess = old if last is None else old + (old - older) * step / last
-        self.voltage = target if kind == "voltage" else guess
+        if not again:
+            last = self.bdf.last_step
+            self._attempted = step
+            self.bdf.begin(step)
+            old, older = self._voltages
+            guess = old if last is None else old + (old - older) * step / last
+            self.voltage = target if kind == "voltage" else guess
         self._set_voltage()
+        iterations = self.options.newton_iterations * (4 if self.options.careful else 1)
         size = scale = math.nan
         jump = math.inf
-        for iteration in range(self.options.newton_iterations):
+        for iteration in range(iterations):
             current, magnitude, slopes = self._flow()
-            self._assemble_residual()
-            self._vector.array[self._held[self._held < self._owned]] = 0.0
             missing = current - target if kind == "current" else 0.0
+            size = self._residual_size() + abs(missing)
             scale = max(magnitude, abs(target) if kind == "current" else 0.0, 1e-2 * self.one_c)
-            size = float(self._vector.norm(PETSc.NormType.NORM_2)) + abs(missing)
             log.info("t = %.6g s, Newton %d: residual %.2e", self.time + step, iteration, size / scale)
             if not math.isfinite(size):
                 break
@@ -357,12 +286,30 @@ class HalfCell:
                 self.current = current
                 self._check_lithium()
                 return
-            jump = self._newton(slopes, missing if kind == "current" else None)
+            enough = 0.1 * self.options.newton_tolerance * scale / size
+            jump = self._newton(slopes, missing if kind == "current" else None, size, enough)
         raise NotConvergedError(
-            f"half-cell: Newton's method stopped at a residual of {size / scale:.1e} of the current;",
-            reason="newton", iterations=self.options.newton_iterations, residual=size, time=self.time,
+            f"half-cell: Newton's method stopped at a residual of {size / scale:.1e} of the current; "
+            f"{self._worst(scale)};",
+            reason="newton", iterations=iterations, residual=size, time=self.time,
             hint="the current asked for may be more than the cell can carry; try a lower rate.",
         )  # fmt: skip
+
+    def _residual_size(self) -> float:
+        self._assemble_residual()
+        self._vector.array[self._held[self._held < self._owned]] = 0.0
+        return float(self._vector.norm(PETSc.NormType.NORM_2))
+
+    def _worst(self, scale: float) -> str:
+        """Residuals of lithium and charge, and where the largest of all is."""
+        values = np.nan_to_num(np.abs(self._vector.array[: self._owned]), nan=math.inf).reshape(-1, 2)
+        comm, parts = self.domain.comm, []
+        for number, name in enumerate(("lithium", "charge")):
+            parts.append(f"{name} {math.sqrt(comm.allreduce(float(np.sum(values[:, number] ** 2)))) / scale:.1e}")
+        here = int(np.argmax(values.max(axis=1))) if len(values) else 0
+        place = self.space.tabulate_dof_coordinates()[here].round(2).tolist() if len(values) else []
+        _, where = max(comm.allgather((float(values.max(initial=-1.0)), place)), key=lambda found: found[0])
+        return f"{', '.join(parts)}, most of it near {where} um"
 
     def _check_lithium(self) -> None:
         low, high = self.surface()
@@ -380,8 +327,12 @@ class HalfCell:
         sides = self.interface.values(self.state)
         am, se = sides[self._side], sides[1 - self._side]
         drop = am[..., 1] + self.reference - se[..., 1]
-        self.density, by_x, by_drop = self.cell.kinetics.current(am[..., 0], drop, self.activity)
-        self.overpotential = drop - self.cell.kinetics.open_circuit(am[..., 0])
+        shift = None
+        if self.stress is not None:
+            rest = self.stress.rest.x.array[self.interface.sides[:, self._side]]
+            shift = self.stress.shift(am[..., 0], np.einsum("qi,fi->fq", self.interface.shape, rest))
+        self.density, by_x, by_drop = self.cell.kinetics.current(am[..., 0], drop, self.contact_factor, shift)
+        self.overpotential = drop - self.cell.kinetics.open_circuit(am[..., 0]) - (shift[0] if shift else 0.0)
         total = self.interface.integral(self.density)
         return total, self.interface.integral(np.abs(self.density)), (by_x, by_drop)
 
@@ -409,13 +360,14 @@ class HalfCell:
         am, se = sides[self._side], sides[1 - self._side]
         return self.interface.integral(slopes[0] * am[..., 0] + slopes[1] * (am[..., 1] - se[..., 1]))
 
-    def _newton(self, slopes: tuple[Floats, Floats], missing: float | None) -> float:
+    def _newton(self, slopes: tuple[Floats, Floats], missing: float | None, size: float, enough: float) -> float:
         """One update, and how large it was; with a current asked for, the voltage is an unknown too."""
         derivatives = self._derivatives(slopes)
         self._matrix.zeroEntries()
         self.interface.add_to_matrix(self._matrix, derivatives)
         compat.assemble_matrix(self._matrix, self._jacobian, self._bcs, add=True)
-        self.linear_iterations += self._solver.solve(self._vector, self._update).iterations
+        rtol = min(max(_LOOSE, enough), 1e-2)
+        self.linear_iterations += self._solver.solve(self._vector, self._update, rtol=rtol).iterations
         self.iterations += 1
         change = self._array(self._update) * -1.0
         raise_by = 0.0
@@ -429,10 +381,23 @@ class HalfCell:
         jump = float(np.max(np.abs(change.reshape(-1, 2)), initial=0.0))
         jump = max(self.domain.comm.allgather(jump if math.isfinite(jump) else math.inf))
         damp = min(1.0, _LARGEST_JUMP / jump) if jump > 0 else 1.0
-        self.state.x.array[:] += damp * change
-        self.voltage += damp * raise_by
-        self._set_voltage()
+        self._move(change, raise_by, damp)
+        if self.options.careful:
+            target = self._set[1] if missing is not None else None
+            while damp > 1e-3 and not self._merit(target) < size:
+                self._move(change, raise_by, -damp / 2)
+                damp /= 2
         return float(jump)
+
+    def _move(self, change: Floats, raise_by: float, share: float) -> None:
+        self.state.x.array[:] += share * change
+        self.voltage += share * raise_by
+        self._set_voltage()
+
+    def _merit(self, target: float | None) -> float:
+        """The residual that the line search lowers."""
+        current, _, _ = self._flow()
+        return self._residual_size() + (0.0 if target is None else abs(current - target))
 
     def _response(self, derivatives: Floats) -> Floats:
         """How the state answers to one volt more at the collector."""
@@ -445,7 +410,8 @@ class HalfCell:
         compat.add_ghosts(self._right)
         self._right.scale(-1.0)
         self._right.array[self._held[self._held < self._owned]] = 0.0
-        self.linear_iterations += self._solver.solve(self._right, self._lifted).iterations
+        found = self._solver.solve(self._right, self._lifted, rtol=_RESPONSE, warm=True)
+        self.linear_iterations += found.iterations
         return np.asarray(self._array(self._lifted) + self._lift.x.array)
 
     @staticmethod

@@ -81,18 +81,22 @@ class ButlerVolmer:
         slope = np.where(inside == x, self.exchange_current * (1 - 2 * inside) / root, 0.0)
         return 2 * self.exchange_current * root, slope
 
-    def current(self, x: Floats, drop: Floats, activity: Any = 1.0) -> tuple[Floats, Floats, Floats]:
+    def current(
+        self, x: Floats, drop: Floats, activity: Any = 1.0, shift: tuple[Floats, Floats] | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """Current density and its derivatives.
 
         Args:
             x: State of lithiation at the surface.
             drop: φ_s − φ_e in V.
             activity: Share of the surface that takes part (1 − damage).
+            shift: What stress adds to U(x) in V, and its derivative with respect to x.
 
         Returns:
             i in A/m², ∂i/∂x and ∂i/∂(φ_s − φ_e).
         """
-        eta = drop - self.open_circuit(x)
+        shift_by, shift_slope = shift if shift is not None else (0.0, 0.0)
+        eta = drop - self.open_circuit(x) - shift_by
         with np.errstate(over="ignore", invalid="ignore"):
             exchange, slope = self.exchange(x)
             exchange, slope = exchange * activity, slope * activity
@@ -101,7 +105,7 @@ class ButlerVolmer:
                 i, by_eta = self._in_series(exchange, eta)
             flow = i / np.where(exchange > 0, exchange, 1.0)
             damp = 1.0 + self.resistance * by_eta
-            by_x = (slope * flow - by_eta * self.open_circuit_slope(x)) / damp
+            by_x = (slope * flow - by_eta * (self.open_circuit_slope(x) + shift_slope)) / damp
         return i, by_x, by_eta / damp
 
     def _flow(self, exchange: Floats, eta: Floats) -> tuple[Floats, Floats]:

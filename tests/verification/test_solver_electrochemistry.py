@@ -62,7 +62,7 @@ def test_v11_a_slab_with_butler_volmer(voltage: float, resistance: float) -> Non
 def test_v11_damage_takes_its_share_of_the_surface() -> None:
     """Catches damage left out (3.82e-3) and acting on the contact resistance too (6.20e-3) for 5.53e-3 Ω m²."""
     half = slab(flat(resistance=1e-3))
-    half.activity = 0.6
+    half.set_contact(0.6)
     half.hold_voltage(1e-5)
     half.settle()
     exact = 50 / 0.2e6 + 1 / 1e7 + THERMAL / 10 / 0.6 + 1e-3
