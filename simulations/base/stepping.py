@@ -1,7 +1,8 @@
 """Steps in time: accept, or restore everything and cut; events; variable-step BDF2.
 
 A step that does not converge, is not finite or misses its tolerance leaves no trace: the state before it
-is put back and a shorter one is tried.
+is put back and a shorter one is tried. After so many cuts the ladder: more robust ways to solve, where the problem
+knows some (`Rescuable`), and at last an error that says where and why (`Diagnosable`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from dolfinx import fem
 
 from pxm2mesh.errors import NotConvergedError
+from simulations.base.diagnosis import Diagnosis
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,25 @@ class TimeProblem(Protocol):
         """Loads change abruptly here: history before this time says nothing about what follows."""
 
 
+@runtime_checkable
+class Rescuable(Protocol):
+    """A `TimeProblem` that can solve a step in other ways, more robust and dearer ones."""
+
+    def ways(self) -> Sequence[str]:
+        """Their names, the mildest first: ``("line search", "direct solver")``; each includes those before it."""
+
+    def solve_by(self, way: str | None) -> None:
+        """Attempts go this way from now on; None for the ordinary one."""
+
+
+@runtime_checkable
+class Diagnosable(Protocol):
+    """A `TimeProblem` that can tell where an attempt went wrong."""
+
+    def diagnose(self) -> Diagnosis:
+        """About the attempt that just failed, before `TimeProblem.restore`; all ranks call."""
+
+
 @dataclass(frozen=True)
 class StepOptions:
     """How steps are chosen.
@@ -53,7 +74,8 @@ class StepOptions:
         largest: s.
         smallest: Below this a failing step is given up, s.
         growth: Most that a step may exceed the one before.
-        cuts: Cuts in a row before giving up.
+        cuts: Cuts in a row before another way to solve is tried, and the run given up when there is none.
+        calm: Steps accepted in another way before the ordinary one is taken up again.
         event_width: |event function| at which an event counts as found (0.1 mV for voltages in V).
     """
 
@@ -62,6 +84,7 @@ class StepOptions:
     smallest: float = 1e-6
     growth: float = 1.8
     cuts: int = 8
+    calm: int = 5
     event_width: float = 1e-4
 
 
@@ -96,88 +119,140 @@ def run_until(
     accepted: Callable[[float, float], None] = lambda length, following: None,
     step: float | None = None,
     statistics: StepStatistics | None = None,
+    checkpoint: Callable[[], str] = lambda: "",
 ) -> tuple[Event | None, float]:
     """Step until a time or an event.
 
     Args:
-        problem: What moves.
+        problem: What moves; `Rescuable` and `Diagnosable` too, if it can.
         end: s.
         options: How steps are chosen.
         events: What ends the run early; found to ``options.event_width``.
         accepted: Called after each accepted step with its length and that of the step to come.
         step: The first step; ``options.first`` if None.
         statistics: Counted up.
+        checkpoint: Names the last checkpoint for the error that ends a run: ``"checkpoints/x.npz at t = 3 s"``.
 
     Returns:
         The event, or None at ``end``; and the step that would come next.
 
     Raises:
-        NotConvergedError: A step failed ``options.cuts`` times in a row; the state is the last accepted one.
+        NotConvergedError: A step failed ``options.cuts`` times in a row in every way that the problem knows; the
+            state is the last accepted one. Says the time, the residuals, the worst cell and the last checkpoint.
     """
     counts = statistics or StepStatistics()
     step = options.first if step is None else step
-    cuts = 0
-    while problem.time < end * (1 - 1e-14):
-        remaining = end - problem.time
-        step = min(step, options.largest)
-        now = (
-            remaining
-            if step > 0.999 * remaining
-            else min(step, remaining / 2 if step > remaining / 2 else step)
-        )
-        try:
-            problem.attempt(now)
-            error = problem.error()
-            failure = None if math.isfinite(error) else NotConvergedError("the step is not a number;")
-        except NotConvergedError as raised:
-            failure, error = raised, math.nan
-        if failure is not None:
-            problem.restore()
-            cuts += 1
-            counts.failed += 1
-            _give_up(problem, failure, now, cuts, options)
-            step = now / 2
-            log.info(
-                "t = %.6g s: step %.3g s failed (%s); cut to %.3g s", problem.time, now, failure.message, step
-            )
-            continue
-        if not error <= 2.0:
-            problem.restore()
-            counts.rejected += 1
-            step = now * max(0.3, 0.9 / math.sqrt(error))
-            continue
-        passed = [event for event in events if event.value() > options.event_width]
-        if passed:
-            event, last = _locate(problem, passed, events, now, options)
+    ladder = _Ladder(problem, options, checkpoint)
+    try:
+        while problem.time < end * (1 - 1e-14):
+            now = _next_length(end - problem.time, min(step, options.largest))
+            error, failure = _attempt(problem, now)
+            if failure is not None:
+                counts.failed += 1
+                step = ladder.after_failure(failure, now)
+                continue
+            if not error <= 2.0:
+                problem.restore()
+                counts.rejected += 1
+                step = now * max(0.3, 0.9 / math.sqrt(error))
+                continue
+            passed = [event for event in events if event.value() > options.event_width]
+            if passed:
+                event, last = _locate(problem, passed, events, now, options)
+                counts.accepted += 1
+                accepted(last, step)
+                return event, step
+            ladder.after_success()
+            problem.commit()
             counts.accepted += 1
-            accepted(last, step)
-            return event, step
-        cuts = 0
-        problem.commit()
-        counts.accepted += 1
-        reached = [event for event in events if abs(event.value()) <= options.event_width]
-        growth = min(options.growth, max(0.5, 0.9 / math.sqrt(max(error, 1e-12))))
-        step = now * growth if now >= step * 0.999 or growth < 1 else step
-        accepted(now, step)
-        if reached:
-            return reached[0], step
+            reached = [event for event in events if abs(event.value()) <= options.event_width]
+            growth = min(options.growth, max(0.5, 0.9 / math.sqrt(max(error, 1e-12))))
+            step = now * growth if now >= min(step, options.largest) * 0.999 or growth < 1 else step
+            accepted(now, step)
+            if reached:
+                return reached[0], step
+    finally:
+        ladder.leave()
     return None, step
 
 
-def _give_up(
-    problem: TimeProblem, failure: NotConvergedError, step: float, cuts: int, options: StepOptions
-) -> None:
-    if cuts < options.cuts and step / 2 >= options.smallest:
-        return
-    raise NotConvergedError(
-        f"at t = {problem.time:.6g} s a step of {step:.3g} s still failed after {cuts} cuts: {failure.message}",
-        reason=failure.reason,
-        iterations=failure.iterations,
-        residual=failure.residual,
-        time=problem.time,
-        hint=failure.hint
-        or "the last good state is on disk; a lower rate or a finer mesh may carry it further.",
-    ) from failure
+def _next_length(remaining: float, step: float) -> float:
+    """The step, stretched or halved so that no sliver is left at the end."""
+    if step > 0.999 * remaining:
+        return remaining
+    return remaining / 2 if step > remaining / 2 else step
+
+
+def _attempt(problem: TimeProblem, step: float) -> tuple[float, NotConvergedError | None]:
+    """The error of a step, and why it failed if it did; NaN is a failure."""
+    try:
+        problem.attempt(step)
+        error = problem.error()
+    except NotConvergedError as raised:
+        return math.nan, raised
+    if math.isfinite(error):
+        return error, None
+    return error, NotConvergedError("the step is not a number;", reason="not a number")
+
+
+class _Ladder:
+    """What is tried when a step fails: shorter ones, then other ways to solve, then an error that says why."""
+
+    def __init__(self, problem: TimeProblem, options: StepOptions, checkpoint: Callable[[], str]) -> None:
+        self.problem, self.options, self.checkpoint = problem, options, checkpoint
+        self.cuts, self.first, self.calm, self.rung = 0, 0.0, 0, 0
+        self.tried: list[str] = []
+
+    def after_failure(self, failure: NotConvergedError, step: float) -> float:
+        """Restore, and give the step to try next; `NotConvergedError` at the end of the ladder."""
+        options, problem = self.options, self.problem
+        self.cuts += 1
+        self.first = step if self.cuts == 1 else self.first
+        if self.cuts < options.cuts and step / 2 >= options.smallest:
+            problem.restore()
+            log.info("t = %.6g s: step %.3g s failed (%s); cut to %.3g s", problem.time, step, failure.message,
+                     step / 2)  # fmt: skip
+            return step / 2
+        ways = problem.ways() if isinstance(problem, Rescuable) else ()
+        if self.rung < len(ways) and isinstance(problem, Rescuable):
+            problem.restore()
+            way, cuts = ways[self.rung], self.cuts
+            problem.solve_by(way)
+            self.rung, self.cuts, self.calm = self.rung + 1, 0, 0
+            self.tried.append(way)
+            log.warning("t = %.6g s: still failing after %d cuts (%s): trying with %s from %.3g s on",
+                        problem.time, cuts, failure.message, way, self.first)  # fmt: skip
+            return self.first
+        found = problem.diagnose() if isinstance(problem, Diagnosable) else None
+        problem.restore()
+        raise self._end(failure, step, found) from failure
+
+    def _end(self, failure: NotConvergedError, step: float, found: Diagnosis | None) -> NotConvergedError:
+        ways = f", also with {' and with '.join(self.tried)}" if self.tried else ""
+        about = f" {found}" if found is not None and str(found) else ""
+        about = about if not about or about.endswith(";") else about + ";"
+        kept = self.checkpoint()
+        kept = f"the last good state is in {kept}" if kept else "the last good state is kept"
+        hint = failure.hint or "a lower rate or a finer mesh may carry it further."
+        return NotConvergedError(
+            f"at t = {self.problem.time:.6g} s a step of {step:.3g} s still failed after {self.cuts} cuts{ways}: "
+            f"{failure.message}{about}",
+            reason=failure.reason, iterations=failure.iterations, residual=failure.residual,
+            time=self.problem.time, hint=f"{kept}; {hint}",
+        )  # fmt: skip
+
+    def after_success(self) -> None:
+        """Back to the ordinary way once all is calm."""
+        self.cuts = 0
+        self.calm += 1
+        if self.rung and self.calm >= self.options.calm:
+            self.leave()
+
+    def leave(self) -> None:
+        """The ordinary way."""
+        if self.rung and isinstance(self.problem, Rescuable):
+            self.problem.solve_by(None)
+        self.rung, self.tried = 0, []
 
 
 def _locate(
@@ -192,7 +267,10 @@ def _locate(
         share = low_value / (low_value - high_value) if low_value < 0 < high_value else 0.5
         share = 0.5 if trial % 3 == 2 else min(max(share, 0.02), 0.98)
         now = low + share * (high - low)
-        problem.attempt(now)
+        _, failure = _attempt(problem, now)
+        if failure is not None:  # what is longer worked, so another length will
+            problem.restore()
+            continue
         value = max(event.value() for event in events)
         first = max(events, key=lambda event: event.value())
         if abs(value) <= options.event_width or high - low < 1e-12 * step:

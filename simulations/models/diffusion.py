@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +21,20 @@ from petsc4py import PETSc
 from pxm2mesh.errors import NotConvergedError, UsageError
 from pxm2mesh.materials import Parameter
 from simulations.base import compat
+from simulations.base.diagnosis import Diagnosis, worst_place
 from simulations.base.domain import Domain
 from simulations.base.laws import parameter_on
-from simulations.base.solvers import LinearSolver, Options
+from simulations.base.solvers import MUMPS, LinearSolver, Options
 from simulations.base.stepping import Bdf
 
 log = logging.getLogger(__name__)
 
 _ROUNDING = 1e-13
 """Updates of x below this are rounding: the residual will not fall further."""
+_SHORTEST = 1 / 64
+"""Least part of an update that the line search takes."""
 GMRES: Options = {"ksp_type": "gmres", "pc_type": "hypre", "pc_hypre_type": "boomeramg"}
+_WAYS = ("a line search", "a direct solver")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Diffusion:
         maximum_concentration: c_max in mol/m³ (amol/µm³).
         initial: x at the start.
         flux: Facet name → J in amol/µm²/s, out of the particle; change with `set_flux`.
-        fixed: Facet name → x.
+        fixed: Facet name → x; change with `hold` and `release`.
         options: How it is solved.
 
     Attributes:
@@ -106,19 +110,37 @@ class Diffusion:
         for name, constant in self._fluxes.items():
             residual += constant / self.c_max * test * domain.ds(name)
         self._residual, self._jacobian = fem.form(residual), fem.form(ufl.derivative(residual, self.x))
-        self._bcs = [
-            fem.dirichletbc(float(v), domain.dofs_on(space, n), space) for n, v in (fixed or {}).items()
-        ]
+        self._bcs: list[Any] = []
+        self._held: dict[str, tuple[fem.Constant, Any]] = {}
+        for name, value in (fixed or {}).items():
+            self.hold(name, value)
         self._matrix = fem_petsc.create_matrix(self._jacobian)
         self._vector = compat.create_vector(self._residual, space)
         self._update = self._vector.duplicate()
-        self._solver = LinearSolver(
-            self._matrix, self.options.linear or GMRES, what="concentration", rtol=1e-13, atol=1e-300
-        )
+        self._searching = False
+        self._solver = self._make_solver(self.options.linear or GMRES)
         self._volume = domain.volume()
         self._mean = fem.form(self.x * domain.dx())
         self._step = 0.0
-        self.iterations = 0
+        self.iterations, self.linear_iterations = 0, 0
+
+    def _make_solver(self, options: Options) -> LinearSolver:
+        return LinearSolver(self._matrix, options, what="concentration", rtol=1e-13, atol=1e-300)
+
+    def hold(self, name: str, value: float) -> None:
+        """Fix x on a facet from now on, or change what it is fixed at; call `interrupt` for a jump."""
+        if name not in self._held:
+            space, constant = self.x.function_space, fem.Constant(self.domain.mesh, 0.0)
+            bc = fem.dirichletbc(constant, self.domain.dofs_on(space, name), space)
+            self._held[name] = (constant, bc)
+        constant, bc = self._held[name]
+        constant.value = float(value)
+        if bc not in self._bcs:
+            self._bcs.append(bc)
+
+    def release(self, name: str) -> None:
+        """Free x on a facet from now on."""
+        self._bcs.remove(self._held[name][1])
 
     def set_flux(self, **fluxes: float) -> None:
         """Change fluxes that were named at the start (keys as there); call `interrupt` for a jump."""
@@ -140,9 +162,8 @@ class Diffusion:
         fem_petsc.set_bc(self.x.x.petsc_vec, self._bcs)
         self.x.x.scatter_forward()
         scale = self._scale(step)
-        size, change = math.nan, math.inf
+        size, change = self._assemble(), math.inf
         for iteration in range(self.options.newton_iterations + 1):
-            size = self._assemble()
             log.debug("t = %.6g s, Newton %d: residual %.2e", self.time + step, iteration, size / scale)
             if not math.isfinite(size):
                 break
@@ -151,24 +172,64 @@ class Diffusion:
             if iteration == self.options.newton_iterations:
                 break
             compat.assemble_matrix(self._matrix, self._jacobian, self._bcs)
-            self._solver.solve(self._vector, self._update)
+            self.linear_iterations += self._solver.solve(self._vector, self._update).iterations
             self.iterations += 1
             change = float(self._update.norm(PETSc.NormType.INFINITY))
-            with self._update.localForm() as local:
-                self.x.x.array[:] -= local.array
+            size = self._move(size)
         raise NotConvergedError(
             f"diffusion: Newton's method stopped at a residual of {size / scale:.1e};", reason="newton",
             iterations=self.options.newton_iterations, residual=size, time=self.time,
         )  # fmt: skip
 
+    def _move(self, before: float) -> float:
+        """Take the update, or the part of it that lowers the residual; the new residual."""
+        taken = 1.0
+        with self._update.localForm() as local:
+            update = np.array(local.array)
+        self.x.x.array[:] -= update
+        size = self._assemble()
+        while self._searching and not size < before and taken > _SHORTEST:
+            taken /= 2
+            self.x.x.array[:] += taken * update
+            size = self._assemble()
+        return size
+
     def _assemble(self) -> float:
         compat.assemble_vector(self._vector, self._residual)
         compat.add_ghosts(self._vector)
-        fem_petsc.set_bc(self._vector, self._bcs, self.x.x.petsc_vec, -1.0)
-        for bc in self._bcs:  # u − g, and zero once it holds
+        for bc in self._bcs:  # the values are in the state already
             dofs, owned = bc.dof_indices()
             self._vector.array[dofs[:owned]] = 0.0
-        return float(self._vector.norm(1))
+        return float(self._vector.norm(PETSc.NormType.NORM_1))
+
+    def ways(self) -> Sequence[str]:
+        """A line search, and a direct solver with it."""
+        return _WAYS
+
+    def solve_by(self, way: str | None) -> None:
+        """Attempts go this way from now on; None for the ordinary one."""
+        self._searching = way is not None
+        self._solver.close()
+        self._solver = self._make_solver(MUMPS if way == _WAYS[1] else self.options.linear or GMRES)
+
+    def diagnose(self) -> Diagnosis:
+        """Residual of the last attempt, where it is largest, and what x says about the cause."""
+        size = self._assemble()
+        space = self.x.function_space
+        worst = worst_place(self.domain, space, np.array(self._vector.array))
+        low, high = self.extent()
+        cause = "the step is too long for D(x)" if math.isfinite(size) else "a value is not a number"
+        if low < -0.05 or high > 1.05:  # less is the overshoot of a coarse mesh
+            cause = (
+                f"x leaves 0 … 1 ({low:.3g} to {high:.3g}): more lithium is moved than diffusion can bring"
+            )
+        return Diagnosis({"lithium": size / self._scale(self._step)}, worst, cause)
+
+    def extent(self) -> tuple[float, float]:
+        """Smallest and largest x at the nodes."""
+        values = self.x.x.array
+        both = self.domain.comm.allgather((values.min(initial=math.inf), values.max(initial=-math.inf)))
+        return float(min(low for low, _ in both)), float(max(high for _, high in both))
 
     def _scale(self, step: float) -> float:
         return self._volume / step
