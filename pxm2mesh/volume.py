@@ -234,7 +234,8 @@ class LabelVolume:
         low, high = np.asarray(lower), np.asarray(upper)
         if np.any(low < 0) or np.any(high > self.shape) or np.any(low >= high):
             raise UsageError(
-                f"crop {list(lower)} to {list(upper)} does not fit a volume of {self.shape} voxels."
+                f"crop {list(lower)} to {list(upper)} does not fit a volume of {self.shape} voxels;",
+                hint=f"give first voxels from 0 on, and ends up to {list(self.shape)}.",
             )
         window = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
         particles = None if self.particles is None else self.particles[window]

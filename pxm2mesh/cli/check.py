@@ -10,13 +10,13 @@ EXAMPLE = "pxm2mesh check study.toml"
 
 
 def check(context: typer.Context, study: StudyFile) -> int:
-    """Find everything in a study file that can be wrong before it runs."""
-    from pxm2mesh.study import check_study
+    """Find everything about a study that can be wrong before it runs, and what it will cost."""
+    from pxm2mesh.study import examine_study
 
-    found, problems = check_study(study)
-    machine = {"study": str(study), "problems": [vars(p) for p in problems]}
-    lines = [
-        f"{study}:{p.line}:{p.column}: {p.key + ': ' if p.key else ''}{p.message} {p.hint}" for p in problems
-    ]
-    context.obj.emit(machine, "\n".join(lines) if problems else f"{study}: nothing wrong; {found}")
-    return 2 if problems else 0
+    found = examine_study(study)
+    machine = {"study": str(study), "problems": [vars(p) for p in found.problems], "facts": dict(found.facts)}
+    lines = [f"{study}:{problem}" for problem in found.problems]
+    if not found.errors:
+        lines += [f"{study}: nothing wrong; {found.study}", *found.told()]
+    context.obj.emit(machine, "\n".join(lines))
+    return 2 if found.errors else 0

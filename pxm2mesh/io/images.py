@@ -89,7 +89,10 @@ def read_grey(
     if crop is not None:
         low, high = (np.asarray(c) for c in crop)
         if np.any(low < 0) or np.any(high > values.shape) or np.any(low >= high):
-            raise UsageError(f"crop {crop} does not fit a volume of {values.shape} voxels.")
+            raise UsageError(
+                f"crop {crop} does not fit a volume of {values.shape} voxels;",
+                hint=f"give first voxels from 0 on, and ends up to {list(values.shape)}.",
+            )
         values = values[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
         corner = corner + low * step
     return GreyVolume(values, step, corner)

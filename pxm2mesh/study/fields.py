@@ -119,8 +119,14 @@ def _beside_the_study(path: str, info: ValidationInfo) -> str:
     return os.path.normpath(Path(folder) / file) + colons + inner
 
 
+def _material_beside_the_study(name: str, info: ValidationInfo) -> str:
+    return _beside_the_study(name, info) if name.endswith(".toml") else name
+
+
 FilePath = Annotated[str, AfterValidator(_beside_the_study)]
 """A path; relative ones are relative to the study file."""
+MaterialName = Annotated[str, AfterValidator(_material_beside_the_study)]
+"""A name of the library, or a path that ends in ``.toml``."""
 
 
 class Section(BaseModel):

@@ -13,7 +13,7 @@ _BARE = re.compile(r"[^,\]}#\n]*")
 
 
 def locate(text: str, path: Sequence[str | int]) -> tuple[int, int]:
-    """Line and column (1-based) of the deepest part of ``path`` that can be found in the TOML ``text``.
+    r"""Line and column (1-based) of the deepest part of ``path`` that can be found in the TOML ``text``.
 
     Args:
         text: A study file.
@@ -23,7 +23,7 @@ def locate(text: str, path: Sequence[str | int]) -> tuple[int, int]:
         (0, 0) where nothing of it is found.
 
     Example:
-        >>> locate('[mesh]\\nexclude = ["void", "viod"]', ("mesh", "exclude", 1))
+        >>> locate('[mesh]\nexclude = ["void", "viod"]', ("mesh", "exclude", 1))
         (2, 20)
     """
     wanted, depth, found = tuple(path), 0, -1

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pxm2mesh.errors import StudyError
 from pxm2mesh.phases import PhaseTable
-from pxm2mesh.study.fields import Measure, Section, problem
+from pxm2mesh.study.fields import MaterialName, Measure, Section, problem
 from pxm2mesh.study.mesh import MeshSection, ZoneSection
 from pxm2mesh.study.names import PhaseName, unresolved_names
 from pxm2mesh.study.output import OutputSection, ReportSection, SolverSection
@@ -35,7 +35,7 @@ class Study(Section):
     surface: SurfaceSection = Field(default_factory=SurfaceSection)
     mesh: MeshSection = Field(default_factory=MeshSection)
     zone: tuple[ZoneSection, ...] = ()
-    materials: dict[PhaseName, str] = Field(default_factory=dict)
+    materials: dict[PhaseName, MaterialName] = Field(default_factory=dict)
     physics: tuple[Physics, ...] = ()
     solver: SolverSection = Field(default_factory=SolverSection)
     output: OutputSection

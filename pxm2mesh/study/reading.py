@@ -8,12 +8,13 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from pxm2mesh.errors import StudyError, did_you_mean
 from pxm2mesh.files import replacing
+from pxm2mesh.study.consistency import Finding, contradictions
 from pxm2mesh.study.locating import locate
 from pxm2mesh.study.model import Study, dotted
 from pxm2mesh.study.names import unresolved_names
@@ -29,6 +30,7 @@ class Problem:
         hint: What to do about it.
         line: 1-based line, 0 where unknown.
         column: 1-based column, 0 where unknown.
+        severity: A warning does not keep the study from running.
     """
 
     key: str
@@ -36,6 +38,13 @@ class Problem:
     hint: str = ""
     line: int = 0
     column: int = 0
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        """``4:1: volume.spacing: is not a length; write …``."""
+        place = f"{self.line}:{self.column}: " if self.line else ""
+        key = f"{self.key}: " if self.key else ""
+        return f"{place}{'warning: ' * (self.severity == 'warning')}{key}{self.message} {self.hint}".rstrip()
 
 
 def read_study(path: str | os.PathLike[str]) -> Study:
@@ -93,6 +102,7 @@ def check_study(path: str | os.PathLike[str]) -> tuple[Study | None, Sequence[Pr
     try:
         study = Study.model_validate(content, context={"folder": file.resolve().parent, "names_later": True})
         problems = _name_problems(study, text)
+        problems = problems or [problem_at(text, found) for found in contradictions(study)]
     except ValidationError as error:
         problems = _without_echoes([_problem(text, content, dict(item)) for item in error.errors()])
     problems.sort(key=lambda p: (p.line == 0, p.line, p.column))
@@ -133,6 +143,12 @@ def _name_problems(study: Study, text: str) -> list[Problem]:
         Problem(dotted(path), error.message, error.hint, *locate(text, path))
         for path, error in unresolved_names(study, phases)
     ]
+
+
+def problem_at(text: str, found: Finding) -> Problem:
+    """A finding with its place in the file ``text``."""
+    line, column = locate(text, found.path)
+    return Problem(dotted(found.path), found.message, found.hint, line, column, found.severity)
 
 
 def _syntax_problem(text: str, error: tomllib.TOMLDecodeError) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pxm2mesh.errors import Pxm2meshError
 from pxm2mesh.study.fields import Section, problem
@@ -45,6 +45,14 @@ class SegmentSection(Section):
     leap: float = Field(default=1.45, gt=0)
     min_region: int | None = Field(default=None, ge=1)
     preview: bool = True
+
+    @field_validator("thresholds")
+    @classmethod
+    def _ascend(cls, given: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if given is not None and list(given) != sorted(set(given)):
+            right = ", ".join(f"{t:g}" for t in sorted(set(given)))
+            raise problem("do not ascend;", f"write them from dark to bright: thresholds = [{right}].")
+        return given
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

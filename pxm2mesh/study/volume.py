@@ -85,20 +85,29 @@ class VolumeSection(Section):
             )
         if self.file is not None and self.phases is None:
             raise problem("no phases are named;", "write phases = { void = 0, NMC = 1 }.")
-        self.phase_table()
         return self
+
+    @field_validator("phases")
+    @classmethod
+    def _are_a_table(cls, given: dict[str, int | PhaseEntry] | None) -> dict[str, int | PhaseEntry] | None:
+        _phase_table(given)
+        return given
 
     def phase_table(self) -> PhaseTable | None:
         """The phases, or None where the phantom brings its own."""
-        if self.phases is None:
-            return None
-        try:
-            return PhaseTable(
-                Phase(entry, name) if isinstance(entry, int) else Phase(name=name, **entry.model_dump())
-                for name, entry in self.phases.items()
-            )
-        except Pxm2meshError as error:
-            raise problem(error.message, error.hint) from None
+        return _phase_table(self.phases)
+
+
+def _phase_table(phases: dict[str, int | PhaseEntry] | None) -> PhaseTable | None:
+    if phases is None:
+        return None
+    try:
+        return PhaseTable(
+            Phase(entry, name) if isinstance(entry, int) else Phase(name=name, **entry.model_dump())
+            for name, entry in phases.items()
+        )
+    except Pxm2meshError as error:
+        raise problem(error.message, error.hint) from None
 
 
 class CleanSection(Section):

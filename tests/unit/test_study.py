@@ -104,7 +104,7 @@ MISTAKES = [
     ('{ LPSCl = "1.6 mS/cm" }', '{ LPSCL = "1.6 S/m" }', 20, "physics[0].conductivity.LPSCL", 'did you mean "LPSCl"?'),
     ('"NMC | LPSCl" =', '"NMC | NMC" =', 25, "physics[1].contact_conductance.NMC | NMC", "two different phases"),
     ('NMC = "NMC811"', 'NCM = "NMC811"', 15, "materials.NCM", 'did you mean "NMC"?'),
-    ("NMC = 1, LPSCl = 2", "NMC = 1, LPSCl = 1", 1, "volume", "label"),
+    ("NMC = 1, LPSCl = 2", "NMC = 1, LPSCl = 1", 4, "volume.phases", "label"),
     ("[[zone]]", "[zone]", 10, "zone", "double brackets"),
     ('phases = ["LPSCl"]\nconductivity', "phases = []\nconductivity", 19, "physics[0].phases", ""),
     ('file = "labels.tif"\n', "", 1, "volume", 'phantom = "cathode"'),

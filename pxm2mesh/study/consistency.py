@@ -1,0 +1,168 @@
+"""What contradicts itself in a study, known from the file alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pxm2mesh.errors import Pxm2meshError, did_you_mean
+from pxm2mesh.study.model import Study
+from pxm2mesh.study.names import Path as KeyPath
+from pxm2mesh.study.physics import HalfCell
+
+_SOLVED_ON = ("phases", "active", "electrolyte", "binder")
+_HALF_CELL = {
+    "active": ("transport.diffusivity", "transport.maximum_concentration", "transport.electronic_conductivity",
+               "kinetics.open_circuit_voltage", "kinetics.exchange_current_density"),
+    "electrolyte": ("transport.ionic_conductivity",),
+    "binder": ("transport.electronic_conductivity",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong, or worth a second look, at a place of the study.
+
+    Attributes:
+        path: Keys and list positions that lead there.
+        message: What is wrong.
+        hint: What to do about it.
+        severity: A warning does not keep the study from running.
+    """
+
+    path: KeyPath
+    message: str
+    hint: str
+    severity: Literal["error", "warning"] = "error"
+
+
+def contradictions(study: Study) -> Iterator[Finding]:
+    """Everything in ``study`` that cannot work whatever the data are.
+
+    Args:
+        study: Valid by itself: keys, units and names are right.
+
+    Yields:
+        Errors only.
+    """
+    yield from _phantom(study)
+    yield from _quantities(study)
+    yield from _thresholds(study)
+    yield from _mesh(study)
+    yield from _phases_of_physics(study)
+    yield from _materials(study)
+
+
+def _phantom(study: Study) -> Iterator[Finding]:
+    source = study.volume.phantom
+    if source is None:
+        return
+    from pxm2mesh.phantoms import PHANTOMS
+
+    known = [key for key in inspect.signature(PHANTOMS[source.name]).parameters if key != "options"]
+    for key in source.options:
+        if key not in known:
+            path = ("volume", "phantom", key)
+            yield Finding(path, f"phantom {source.name} has no option {key!r};", did_you_mean(key, known))
+
+
+def _quantities(study: Study) -> Iterator[Finding]:
+    from pxm2mesh.quantify import quantity_names
+
+    for i, name in enumerate(study.quantify.only or ()):
+        if name not in quantity_names():
+            hint = did_you_mean(name, quantity_names())
+            yield Finding(("quantify", "only", i), f"unknown quantity {name!r};", hint)
+
+
+def _thresholds(study: Study) -> Iterator[Finding]:
+    section, phases = study.segment, study.volume.phase_table()
+    if section is None or phases is None:
+        return
+    if section.order is not None and sorted(section.order) != sorted(p.name for p in phases):
+        left = [p.name for p in phases if p.name not in section.order]
+        told = f"leaves out {', '.join(left)};" if left else "names a phase twice;"
+        yield Finding(("segment", "order"), told, "name every phase once, from dark to bright.")
+    if section.thresholds is None:
+        return
+    found, wanted = len(section.thresholds), len(phases) - 1 - len({band.phase for band in section.bands})
+    if found != wanted:
+        hint = f"{wanted} part {wanted + 1} phases; leave the key out to have them found."
+        yield Finding(
+            ("segment", "thresholds"),
+            f"{found} threshold{'s' * (found != 1)} for {len(phases)} phases;",
+            hint,
+        )
+
+
+def _mesh(study: Study) -> Iterator[Finding]:
+    mesh, phases = study.mesh, study.volume.phase_table()
+    if mesh.method == "marching-cubes" and not mesh.only:
+        yield Finding(
+            ("mesh", "method"), "marching cubes meshes single phases;", 'say which: only = ["NMC"].'
+        )
+    if mesh.only and mesh.method != "marching-cubes":
+        hint = 'add method = "marching-cubes", or use exclude to leave phases empty.'
+        yield Finding(("mesh", "only"), "goes with the method marching-cubes only;", hint)
+    if phases is not None and set(mesh.exclude) >= {p.name for p in phases}:
+        yield Finding(("mesh", "exclude"), "leaves out every phase;", "keep at least one.")
+    for i, zone in enumerate(study.zone):
+        if zone.between[0] == zone.between[1]:
+            hint = "name the phases on its two sides."
+            yield Finding(("zone", i, "between"), f"names {zone.between[0]!r} twice;", hint)
+
+
+def _phases_of_physics(study: Study) -> Iterator[Finding]:
+    for i, physics in enumerate(study.physics):
+        for key in _SOLVED_ON:
+            value = getattr(physics, key, None)
+            several = isinstance(value, tuple)
+            for j, name in enumerate(value if isinstance(value, tuple) else (value,)):
+                if name in study.mesh.exclude:
+                    path: KeyPath = ("physics", i, key, j) if several else ("physics", i, key)
+                    hint = f"take {name!r} out of mesh.exclude, or out of this computation."
+                    yield Finding(path, f"{name!r} is solved on but gets no cells;", hint)
+        if isinstance(physics, HalfCell):
+            yield from _half_cell(physics, ("physics", i))
+
+
+def _half_cell(cell: HalfCell, path: KeyPath) -> Iterator[Finding]:
+    if cell.active == cell.electrolyte:
+        hint = "name the phase that carries ions."
+        yield Finding((*path, "electrolyte"), f"{cell.electrolyte!r} is the active material too;", hint)
+    if cell.collector == cell.separator:
+        hint = 'the separator lies opposite: collector = "z+", separator = "z-".'
+        yield Finding((*path, "separator"), f"is the face of the collector, {cell.collector!r};", hint)
+
+
+def _materials(study: Study) -> Iterator[Finding]:
+    """Named materials exist, and those of a half-cell have what it needs."""
+    if not study.materials and not any(isinstance(p, HalfCell) for p in study.physics):
+        return
+    from pxm2mesh.materials import read_material
+
+    broken = set()
+    for phase, name in study.materials.items():
+        try:
+            read_material(name)
+        except Pxm2meshError as error:
+            broken.add(phase)
+            yield Finding(("materials", phase), error.message, error.hint)
+    phases = study.volume.phase_table()
+    for i, physics in enumerate(study.physics):
+        if not isinstance(physics, HalfCell) or phases is None or physics.active == physics.electrolyte:
+            continue
+        for key, parameters in _HALF_CELL.items():
+            phase = getattr(physics, key)
+            if phase is None or phase in broken or phase not in phases:
+                continue
+            material = study.materials.get(phase, phases[phase].material)
+            try:
+                found = read_material(material)
+                for parameter in parameters:
+                    found.require(parameter, purpose=f"{phase} as {key} of a half-cell")
+            except Pxm2meshError as error:
+                where: KeyPath = ("materials", phase) if phase in study.materials else ("physics", i, key)
+                yield Finding(where, error.message, error.hint)
