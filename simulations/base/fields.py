@@ -70,3 +70,17 @@ def gather_cells(domain: Domain, values: fem.Function | Floats) -> Floats | None
         array = np.asarray(values, dtype=np.float64)
     owned = domain.mesh.topology.index_map(3).size_local
     return _gather(domain, domain.cell_index[:owned], array[:owned], domain.cell_total)
+
+
+def scatter_nodes(domain: Domain, function: fem.Function, values: Floats | None) -> None:
+    """Fill a function of degree 1 with what `gather_nodes` gave, ghosts included; all ranks must call.
+
+    Args:
+        domain: The domain.
+        function: Filled at the nodes of the mesh.
+        values: (point_total,) or (point_total, components), needed on rank 0 only.
+    """
+    whole = np.asarray(domain.comm.bcast(values))
+    space = function.function_space
+    table = function.x.array.reshape(-1, space.dofmap.index_map_bs)
+    table[node_blocks(domain, space)] = whole[domain.point_index].reshape(-1, table.shape[1])

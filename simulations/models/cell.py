@@ -71,14 +71,12 @@ class HalfCellOptions:
         newton_tolerance: Largest residual as a share of the current through the interface.
         newton_iterations: Before a step is given up.
         linear: PETSc options; MUMPS for small problems, else `SPLIT`, if None.
-        careful: Newton's method with a line search and four times the iterations.
     """
 
     tolerance: float = 1e-3
     newton_tolerance: float = 1e-10
     newton_iterations: int = 25
     linear: Options | None = field(default=None)
-    careful: bool = False
 
 
 def working_part(domain: Domain, cell: Cell) -> tuple[Domain, dict[str, float]]:
@@ -123,7 +121,9 @@ def _connected(mesh: TetMesh, cell: Cell) -> tuple[npt.NDArray[np.bool_], dict[s
             raise GeometryError(f"{names} does not reach {end!r}: there is no path for {what} ({count} pieces);",
                                 hint="name another face, or use a larger piece of the sample.")  # fmt: skip
         linked = conducts & reached[component]
-        _name_dead_ends(mesh, component, conducts & ~linked, volumes, f"{names} without a path for {what} to {end!r}")
+        _name_dead_ends(
+            mesh, component, conducts & ~linked, volumes, f"{names} without a path for {what} to {end!r}"
+        )
         keep |= linked
     shares = {}
     for phase in (*cell.electrons, cell.electrolyte):
@@ -133,7 +133,11 @@ def _connected(mesh: TetMesh, cell: Cell) -> tuple[npt.NDArray[np.bool_], dict[s
 
 
 def _name_dead_ends(
-    mesh: TetMesh, component: cutting.Ints, dead: npt.NDArray[np.bool_], volumes: npt.NDArray[np.float64], what: str
+    mesh: TetMesh,
+    component: cutting.Ints,
+    dead: npt.NDArray[np.bool_],
+    volumes: npt.NDArray[np.float64],
+    what: str,
 ) -> None:
     """Log what does not take part, with where the largest piece of it is."""
     if not dead.any():

@@ -21,6 +21,7 @@ from petsc4py import PETSc
 
 from pxm2mesh.errors import NotConvergedError
 from simulations.base import compat
+from simulations.base.diagnosis import Diagnosis, worst_place
 from simulations.base.domain import Domain, canonical_name
 from simulations.base.interfaces import Interface
 from simulations.base.laws import parameter_on
@@ -53,6 +54,9 @@ _LARGEST_JUMP = 0.25
 """V, or share of lithium, that one Newton update may change."""
 _BEYOND = 1e-3
 """So far may x at the surface leave 0 … 1 (discretisation), and no further."""
+_EMPTY = 0.02
+"""So close to 0 or 1, x at the surface is what a failure is put down to."""
+_WAYS = ("a line search", "a direct solver")
 _ROUNDING = 1e-12
 """Updates below this are rounding: the residual will not fall further."""
 
@@ -102,7 +106,9 @@ class HalfCell:
         self._side = 0 if domain.phases[cell.active].label < domain.phases[cell.electrolyte].label else 1
         self.stress = stress
         self.contact_factor = np.ones((len(self.interface.weights), 1))
-        self.conduction_factor = fem.Function(fem.functionspace(domain.mesh, ("DG", 0)), name="conduction factor")
+        self.conduction_factor = fem.Function(
+            fem.functionspace(domain.mesh, ("DG", 0)), name="conduction factor"
+        )
         self.conduction_factor.x.array[:] = 1.0
         self.area = self.interface.integral(np.ones_like(self.interface.weights))
         self.volume = domain.volume(cell.active)
@@ -177,11 +183,12 @@ class HalfCell:
         self._update, self._lifted = self._vector.duplicate(), self._vector.duplicate()
         self._right = self._vector.duplicate()
         unknowns = self.space.dofmap.index_map.size_global * 2
-        linear = self.options.linear or (MUMPS if unknowns < _DIRECT_LIMIT else SPLIT)
-        self._solver = LinearSolver(
-            self._matrix, linear, what="lithium and potentials", rtol=_LOOSE, atol=1e-300
-        )
+        self._linear = self.options.linear or (MUMPS if unknowns < _DIRECT_LIMIT else SPLIT)
+        self._careful, self._solver = False, self._make_solver(self._linear)
         self._mean = fem.form(x * domain.dx(cell.active))
+
+    def _make_solver(self, options: Options) -> LinearSolver:
+        return LinearSolver(self._matrix, options, what="lithium and potentials", rtol=_LOOSE, atol=1e-300)
 
     # ------------------------------------------------------------------ control
 
@@ -207,7 +214,9 @@ class HalfCell:
                 ``points`` say where and whose ``index`` says which facet.
         """
         given = np.asarray(factor, float)
-        self.contact_factor = np.array(np.broadcast_to(given, self.interface.weights.shape) if given.ndim < 2 else given)
+        self.contact_factor = np.array(
+            np.broadcast_to(given, self.interface.weights.shape) if given.ndim < 2 else given
+        )
 
     def mean(self) -> float:
         """Mean x of the active material."""
@@ -270,7 +279,7 @@ class HalfCell:
             guess = old if last is None else old + (old - older) * step / last
             self.voltage = target if kind == "voltage" else guess
         self._set_voltage()
-        iterations = self.options.newton_iterations * (4 if self.options.careful else 1)
+        iterations = self.options.newton_iterations * (4 if self._careful else 1)
         size = scale = math.nan
         jump = math.inf
         for iteration in range(iterations):
@@ -289,8 +298,7 @@ class HalfCell:
             enough = 0.1 * self.options.newton_tolerance * scale / size
             jump = self._newton(slopes, missing if kind == "current" else None, size, enough)
         raise NotConvergedError(
-            f"half-cell: Newton's method stopped at a residual of {size / scale:.1e} of the current; "
-            f"{self._worst(scale)};",
+            f"half-cell: Newton's method stopped at a residual of {size / scale:.1e} of the current;",
             reason="newton", iterations=iterations, residual=size, time=self.time,
             hint="the current asked for may be more than the cell can carry; try a lower rate.",
         )  # fmt: skip
@@ -299,17 +307,6 @@ class HalfCell:
         self._assemble_residual()
         self._vector.array[self._held[self._held < self._owned]] = 0.0
         return float(self._vector.norm(PETSc.NormType.NORM_2))
-
-    def _worst(self, scale: float) -> str:
-        """Residuals of lithium and charge, and where the largest of all is."""
-        values = np.nan_to_num(np.abs(self._vector.array[: self._owned]), nan=math.inf).reshape(-1, 2)
-        comm, parts = self.domain.comm, []
-        for number, name in enumerate(("lithium", "charge")):
-            parts.append(f"{name} {math.sqrt(comm.allreduce(float(np.sum(values[:, number] ** 2)))) / scale:.1e}")
-        here = int(np.argmax(values.max(axis=1))) if len(values) else 0
-        place = self.space.tabulate_dof_coordinates()[here].round(2).tolist() if len(values) else []
-        _, where = max(comm.allgather((float(values.max(initial=-1.0)), place)), key=lambda found: found[0])
-        return f"{', '.join(parts)}, most of it near {where} um"
 
     def _check_lithium(self) -> None:
         low, high = self.surface()
@@ -360,7 +357,9 @@ class HalfCell:
         am, se = sides[self._side], sides[1 - self._side]
         return self.interface.integral(slopes[0] * am[..., 0] + slopes[1] * (am[..., 1] - se[..., 1]))
 
-    def _newton(self, slopes: tuple[Floats, Floats], missing: float | None, size: float, enough: float) -> float:
+    def _newton(
+        self, slopes: tuple[Floats, Floats], missing: float | None, size: float, enough: float
+    ) -> float:
         """One update, and how large it was; with a current asked for, the voltage is an unknown too."""
         derivatives = self._derivatives(slopes)
         self._matrix.zeroEntries()
@@ -382,7 +381,7 @@ class HalfCell:
         jump = max(self.domain.comm.allgather(jump if math.isfinite(jump) else math.inf))
         damp = min(1.0, _LARGEST_JUMP / jump) if jump > 0 else 1.0
         self._move(change, raise_by, damp)
-        if self.options.careful:
+        if self._careful:
             target = self._set[1] if missing is not None else None
             while damp > 1e-3 and not self._merit(target) < size:
                 self._move(change, raise_by, -damp / 2)
@@ -443,6 +442,40 @@ class HalfCell:
         """Forget the step."""
         self.bdf.restore()
         self.voltage = self._voltages[0]
+
+    def ways(self) -> Sequence[str]:
+        """A line search, and a direct solver with it."""
+        return _WAYS
+
+    def solve_by(self, way: str | None) -> None:
+        """Attempts go this way from now on; None for the ordinary one."""
+        self._careful = way is not None
+        self._solver.close()
+        self._solver = self._make_solver(MUMPS if way == _WAYS[1] else self._linear)
+
+    def diagnose(self) -> Diagnosis:
+        """Residuals of the last attempt, where they are largest, and what the surface says about the cause."""
+        current, magnitude, _ = self._flow()
+        self._residual_size()
+        values = np.array(self._vector.array[: self._owned])
+        scale = max(magnitude, 1e-2 * self.one_c)
+        squares = self.domain.comm.allreduce(np.square(values.reshape(-1, 2)).sum(axis=0))
+        blocks = dict(zip(("lithium", "charge"), (np.sqrt(squares) / scale).tolist(), strict=True))
+        if self._set[0] == "current":
+            blocks["current"] = abs(current - self._set[1]) / scale
+        low, high = self.surface()
+        cause = "the current is more than the cell can carry"
+        if low < _EMPTY or high > 1 - _EMPTY:
+            cause = f"x at the surface is {low if low < _EMPTY else high:.3f}: diffusion cannot carry this current"
+        elif not math.isfinite(current):
+            cause = "a value is not a number"
+        return Diagnosis(blocks, worst_place(self.domain, self.space, values), cause)
+
+    def forget(self) -> None:
+        """Drop what the solver keeps from step to step, so that a continued run does the very same."""
+        self._solver.close()
+        self._solver = self._make_solver(self._linear)
+        self._lifted.set(0.0)
 
     def interrupt(self) -> None:
         """The next step is backward Euler."""
