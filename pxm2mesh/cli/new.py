@@ -13,11 +13,16 @@ EXAMPLE = "pxm2mesh new study.toml --template conduction"
 def new(
     context: typer.Context,
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The file to write.")],
-    template: Annotated[str, typer.Option(help="What the study is about.")] = "conduction",
+    template: Annotated[
+        str, typer.Option(help="What it is about: conduction, charge or scan.")
+    ] = "conduction",
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Write study.schema.json beside it, for your editor.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a commented study file to start from."""
     from pxm2mesh.study.templates import new_study
 
-    new_study(study, template, replace=force)
+    new_study(study, template, replace=force, schema=schema)
     context.obj.emit({"written": str(study)}, f"written: {study}")

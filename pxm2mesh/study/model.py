@@ -26,6 +26,20 @@ class Study(Section):
 
     Every section but ``[volume]`` and ``[output]`` may be absent. A stage whose section is absent takes its
     defaults, except ``[segment]``, ``[clean]`` and ``[[physics]]``, which then do not happen.
+
+    Attributes:
+        volume: Where the sample comes from.
+        segment: How a scan becomes labels; the file holds labels when absent.
+        clean: What is repaired first; nothing when absent.
+        quantify: What is measured.
+        surface: Interfaces as files.
+        mesh: Tetrahedra.
+        zone: Transition zones between phases, one table each.
+        materials: Phase = name of the library, or a ``.toml`` file of yours.
+        physics: What is computed, one table each; ``model`` says which.
+        solver: How equations are solved.
+        output: Where everything goes.
+        report: What the page shows.
     """
 
     volume: VolumeSection

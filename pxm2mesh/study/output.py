@@ -22,7 +22,11 @@ class SolverSection(Section):
 
 
 class OutputSection(Section):
-    """``[output]``: the run folder; ``runs/NAME of the study file`` when absent."""
+    """``[output]``: where everything goes.
+
+    Attributes:
+        folder: The run folder; ``runs/`` and the name of the study file when absent.
+    """
 
     folder: FilePath
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 class BandEntry(Section):
-    """Grey values that stand for a phase finer than the voxels: ``{ phase = "binder", low = 9e3, high = 1.5e4 }``."""
+    """Grey values that stand for a phase finer than the voxels: ``{ phase = "binder", low = 9e3, high = 1.5e4 }``.
+
+    Attributes:
+        phase: Its name.
+        low: From this grey value on.
+        high: Up to this one.
+    """
 
     phase: PhaseName
     low: float
@@ -23,9 +29,25 @@ class BandEntry(Section):
 
 
 class SegmentSection(Section):
-    """The steps of `pxm2mesh.segment.SegmentOptions`, in the order they are taken.
+    """``[segment]``: grey values become labels, in these steps, one after the other.
 
-    ``background = "off"`` and ``denoise = "off"`` leave a step out.
+    Attributes:
+        bin: Average blocks of so many voxels per axis first.
+        normalise_slices: Bring all slices to one brightness and contrast.
+        background: Slow trend to take out: ``radial`` (beam hardening) or ``smooth``.
+        rings: Take out rings about the z axis.
+        denoise: Filter against noise.
+        strength: Of that filter.
+        order: Phases from dark to bright; the order of the labels when absent.
+        thresholds: Grey values between the phases, one fewer than phases; found when absent.
+        method: ``watershed`` grows from voxels clear of edges, ``threshold`` goes by value alone, ``hysteresis`` by
+            value and connection, ``random-walker`` is slower and better with much noise.
+        margin: Of hysteresis, as a share of the distance between neighbouring grey levels.
+        bands: Grey values that stand for a phase finer than the voxels.
+        restore: Refine labels until the blurred sample explains the scan; not where there are bands.
+        leap: Price of neighbours two grey levels apart in that refinement.
+        min_region: Regions of fewer voxels are merged into what surrounds them; off when absent.
+        preview: Write ``segmentation.png`` into the run folder.
     """
 
     bin: int = Field(default=1, ge=1)

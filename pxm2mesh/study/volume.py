@@ -26,7 +26,14 @@ Triple = tuple[int, int, int]
 
 
 class PhaseEntry(Section):
-    """One phase in its long form: ``NMC = { label = 1, role = "active" }``."""
+    """One phase in its long form: ``NMC = { label = 1, role = "active" }``.
+
+    Attributes:
+        label: Its value in the volume.
+        role: What it does in the electrode; guessed from well-known names when absent.
+        colour: In pictures, ``"#4c72b0"``; one of its role when absent.
+        material: A material of the library; the name of the phase when absent.
+    """
 
     label: int = Field(ge=0)
     role: Role = "other"
@@ -35,7 +42,14 @@ class PhaseEntry(Section):
 
 
 class PhantomSource(Section):
-    """A synthetic sample: ``phantom = { name = "cathode", size = 64, state = "pressed" }``."""
+    """A synthetic sample: ``phantom = { name = "cathode", size = 64, state = "pressed" }``.
+
+    Attributes:
+        name: Of the phantom.
+        size: Voxels along each axis.
+        seed: Same seed, same sample.
+        options: Of that phantom; they may stand beside ``name`` as well.
+    """
 
     name: str
     size: int = Field(default=64, ge=4)
@@ -66,7 +80,16 @@ class PhantomSource(Section):
 
 
 class VolumeSection(Section):
-    """``[volume]``: a file of labels (of grey values where ``[segment]`` is given), or a phantom."""
+    """``[volume]``: a file of labels (of grey values where ``[segment]`` is given), or a phantom.
+
+    Attributes:
+        file: Folder of slices, ``.tif``, ``.npy``, ``.npz``, ``.raw``, ``scan.h5::/labels``, ``.nrrd``, ``.nii``,
+            ``.vti``, ``.zarr``.
+        phantom: Instead of a file: its name, or a table.
+        spacing: Voxel size, ``"0.4 um"`` or ``"0.4, 0.4, 1 um"`` along x, y, z; the file's when absent.
+        phases: Names of the labels: ``{ void = 0, NMC = 1 }``, or one table each; needed with a file.
+        crop: Part to use: first voxel, and one past the last, ``[[0, 0, 0], [100, 100, 100]]``; all when absent.
+    """
 
     file: FilePath | None = None
     phantom: PhantomSource | None = None
@@ -127,13 +150,23 @@ class CleanSection(Section):
 
 
 class QuantifySection(Section):
-    """``[quantify]``: what is measured on the voxels."""
+    """``[quantify]``: what is measured on the voxels.
+
+    Attributes:
+        only: Names of quantities or of their groups; the usual ones when absent.
+    """
 
     only: tuple[str, ...] | None = None
 
 
 class SurfaceSection(Section):
-    """``[surface]``: the triangulated interfaces as files."""
+    """``[surface]``: the triangulated interfaces as files.
+
+    Attributes:
+        write: Write ``surface.vtp``.
+        method: ``nets`` (conforming), or ``marching-cubes``: each phase by itself.
+        stl: One STL per phase as well.
+    """
 
     write: bool = True
     method: Literal["nets", "marching-cubes"] = "nets"

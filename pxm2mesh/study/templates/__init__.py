@@ -7,7 +7,9 @@ from importlib import resources
 from pathlib import Path
 
 from pxm2mesh.errors import UsageError, did_you_mean
-from pxm2mesh.files import replacing
+from pxm2mesh.files import replacing, write_json
+
+SCHEMA = "study.schema.json"
 
 
 def template_names() -> tuple[str, ...]:
@@ -16,13 +18,16 @@ def template_names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
 
 
-def new_study(path: str | os.PathLike[str], template: str = "conduction", *, replace: bool = False) -> None:
+def new_study(
+    path: str | os.PathLike[str], template: str = "conduction", *, replace: bool = False, schema: bool = False
+) -> None:
     """Write a commented study file.
 
     Args:
         path: Where.
         template: One of `template_names`.
         replace: Write over a file that is there.
+        schema: Write `SCHEMA`, which the first line names for editors, beside it.
 
     Raises:
         UsageError: No such template, or a file is there.
@@ -34,3 +39,7 @@ def new_study(path: str | os.PathLike[str], template: str = "conduction", *, rep
     text = (resources.files(__name__) / f"{template}.toml").read_text(encoding="utf-8")
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+    if schema:
+        from pxm2mesh.study.schema import study_schema
+
+        write_json(Path(path).with_name(SCHEMA), study_schema())
