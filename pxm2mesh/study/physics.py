@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pxm2mesh.study.diffusion import Diffusion
 from pxm2mesh.study.fields import ArealConductance, Conductivity, Measure, Section, Temperature, Time
 from pxm2mesh.study.names import PairName, PhaseName
 from pxm2mesh.study.protocol import Protocol
@@ -66,5 +67,5 @@ class HalfCell(Section):
     write_every: int = Field(default=5, ge=1)
 
 
-Physics = Annotated[Conduction | HalfCell, Field(discriminator="model")]
+Physics = Annotated[Conduction | HalfCell | Diffusion, Field(discriminator="model")]
 """Any of the models; ``model`` says which."""

@@ -1,6 +1,8 @@
 """Checkpoints: whole or absent, in the order of the input mesh, so readable on any number of ranks.
 
-A checkpoint belongs to a study and a mesh: their digests are in it, and others are refused.
+A checkpoint belongs to a study and a mesh: their digests are in it, and others are refused. Fields of degree 1 are
+kept by node; those of any other element (degree 2, quadrature points, one value per cell) cell by cell in the order of
+the element, which is that of the cell's points in the input mesh and so does not depend on ranks or versions.
 """
 
 from __future__ import annotations
@@ -18,14 +20,20 @@ from dolfinx import fem
 from pxm2mesh.errors import DataError
 from pxm2mesh.files import replacing
 from simulations.base.domain import Domain, on_root
-from simulations.base.fields import gather_nodes, node_blocks
+from simulations.base.fields import gather_cells, gather_nodes, node_blocks
 
 log = logging.getLogger(__name__)
 _FORMAT = 1
 
 
 def save_checkpoint(
-    path: Path, domain: Domain, key: str, nodes: Mapping[str, fem.Function], values: Mapping[str, Any]
+    path: Path,
+    domain: Domain,
+    key: str,
+    nodes: Mapping[str, fem.Function],
+    values: Mapping[str, Any],
+    *,
+    cells: Mapping[str, fem.Function] | None = None,
 ) -> None:
     """Write fields and numbers; all ranks must call.
 
@@ -35,20 +43,35 @@ def save_checkpoint(
         key: Digest of all that must be the same to go on.
         nodes: Name → function of degree 1.
         values: Numbers and texts.
+        cells: Name → function of any other element.
     """
-    gathered = {name: gather_nodes(domain, function) for name, function in nodes.items()}
+    gathered = {f"nodes/{name}": gather_nodes(domain, function) for name, function in nodes.items()}
+    for name, function in (cells or {}).items():
+        gathered[f"cells/{name}"] = gather_cells(domain, _cell_table(function))
     about = json.dumps({"format": _FORMAT, "key": key, "points": domain.point_total, "values": dict(values)})
 
     def write() -> None:
         with replacing(path) as part, part.open("wb") as stream:
-            arrays: dict[str, Any] = {f"nodes/{name}": array for name, array in gathered.items()}
+            arrays: dict[str, Any] = dict(gathered)
             np.savez(stream, about=np.array(about), **arrays)
 
     on_root(domain.comm, write)
 
 
+def _cell_table(function: fem.Function) -> npt.NDArray[np.float64]:
+    """(local cells, values of a cell)."""
+    space = function.function_space
+    table = function.x.array.reshape(-1, space.dofmap.index_map_bs)[np.asarray(space.dofmap.list)]
+    return np.asarray(table.reshape(len(table), -1))
+
+
 def load_checkpoint(
-    path: Path, domain: Domain, key: str, nodes: Mapping[str, fem.Function]
+    path: Path,
+    domain: Domain,
+    key: str,
+    nodes: Mapping[str, fem.Function],
+    *,
+    cells: Mapping[str, fem.Function] | None = None,
 ) -> dict[str, Any] | None:
     """Read a checkpoint into functions; all ranks must call.
 
@@ -57,6 +80,7 @@ def load_checkpoint(
         domain: Where the fields live.
         key: As at `save_checkpoint`.
         nodes: Name → function to be filled, ghosts included.
+        cells: As at `save_checkpoint`; filled likewise.
 
     Returns:
         The numbers; None if there is no checkpoint, or it belongs to another study or mesh.
@@ -71,7 +95,8 @@ def load_checkpoint(
         try:
             with np.load(path) as file:
                 about = json.loads(str(file["about"]))
-                arrays = {name: file[f"nodes/{name}"] for name in nodes}
+                names = [*(f"nodes/{name}" for name in nodes), *(f"cells/{name}" for name in cells or {})]
+                arrays = {name: file[name] for name in names}
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"the checkpoint {path} is damaged: {error};", hint="remove it to start again."
@@ -88,5 +113,11 @@ def load_checkpoint(
     for name, function in nodes.items():
         space = function.function_space
         table = function.x.array.reshape(-1, space.dofmap.index_map_bs)
-        table[node_blocks(domain, space)] = arrays[name][domain.point_index].reshape(-1, table.shape[1])
+        found_here = arrays[f"nodes/{name}"][domain.point_index]
+        table[node_blocks(domain, space)] = found_here.reshape(-1, table.shape[1])
+    for name, function in (cells or {}).items():
+        space = function.function_space
+        size, dofs = space.dofmap.index_map_bs, np.asarray(space.dofmap.list)
+        of_cells = arrays[f"cells/{name}"][domain.cell_index].reshape(*dofs.shape, size)
+        function.x.array.reshape(-1, size)[dofs] = of_cells
     return values

@@ -71,6 +71,7 @@ class Diffusion:
     Attributes:
         x: State of lithiation.
         time: s.
+        attempted: Length of the last attempt, s.
 
     Example:
         >>> from simulations.shapes import ball
@@ -121,7 +122,7 @@ class Diffusion:
         self._solver = self._make_solver(self.options.linear or GMRES)
         self._volume = domain.volume()
         self._mean = fem.form(self.x * domain.dx())
-        self._step = 0.0
+        self.attempted = 0.0
         self.iterations, self.linear_iterations = 0, 0
 
     def _make_solver(self, options: Options) -> LinearSolver:
@@ -157,7 +158,7 @@ class Diffusion:
 
     def attempt(self, step: float) -> None:
         """Newton's method for the state at ``time + step``."""
-        self._step = step
+        self.attempted = step
         self.bdf.begin(step)
         fem_petsc.set_bc(self.x.x.petsc_vec, self._bcs)
         self.x.x.scatter_forward()
@@ -223,7 +224,7 @@ class Diffusion:
             cause = (
                 f"x leaves 0 … 1 ({low:.3g} to {high:.3g}): more lithium is moved than diffusion can bring"
             )
-        return Diagnosis({"lithium": size / self._scale(self._step)}, worst, cause)
+        return Diagnosis({"lithium": size / self._scale(self.attempted)}, worst, cause)
 
     def extent(self) -> tuple[float, float]:
         """Smallest and largest x at the nodes."""
@@ -244,7 +245,7 @@ class Diffusion:
     def commit(self) -> None:
         """Keep the step."""
         self.bdf.commit()
-        self.time += self._step
+        self.time += self.attempted
 
     def restore(self) -> None:
         """Forget the step."""

@@ -108,6 +108,18 @@ class ButlerVolmer:
             by_x = (slope * flow - by_eta * (self.open_circuit_slope(x) + shift_slope)) / damp
         return i, by_x, by_eta / damp
 
+    def overpotential(self, x: Floats, density: float) -> Floats:
+        """φ_s − φ_e − U at which a current density (A/m²) passes, contact resistance included, in V."""
+        exchange, _ = self.exchange(x)
+        eta = 2 / self.thermal * np.arcsinh(density / (2 * exchange))  # exact for α = 1/2
+        for _ in range(_ROUNDS):
+            i, by_eta = self._flow(exchange, eta)
+            change = np.clip((i - density) / by_eta, -0.2, 0.2)
+            eta = eta - change
+            if np.max(np.abs(change), initial=0.0) < 1e-15:
+                break
+        return np.asarray(eta + self.resistance * density)
+
     def _flow(self, exchange: Floats, eta: Floats) -> tuple[Floats, Floats]:
         a, b = self.transfer * self.thermal, (1 - self.transfer) * self.thermal
         anodic, cathodic = np.exp(a * eta), np.exp(-b * eta)

@@ -146,7 +146,7 @@ def versions() -> dict[str, str]:
 def _conduction(task: Task) -> Answer:
     physics: Conduction = task.physics
     sigma = {name: value.value for name, value in physics.conductivity.items()} or None
-    domain = task.domain(phases=physics.phases)
+    domain = task.domain(phases=physics.phases, cut=())  # perfect contact where no conductance is given
     found = conduction.effective_conductivity(
         domain,
         physics.phases,
@@ -191,5 +191,15 @@ def _half_cell(task: Task) -> Answer:
     return charge(task)
 
 
-MODELS: dict[str, Callable[[Task], Answer]] = {"conduction": _conduction, "half-cell": _half_cell}
+def _diffusion(task: Task) -> Answer:
+    from simulations.studies.diffusion import diffuse
+
+    return diffuse(task)
+
+
+MODELS: dict[str, Callable[[Task], Answer]] = {
+    "conduction": _conduction,
+    "diffusion": _diffusion,
+    "half-cell": _half_cell,
+}
 """``model`` of a ``[[physics]]`` entry → what solves it."""
