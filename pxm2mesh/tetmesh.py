@@ -158,7 +158,7 @@ class TetMesh:
         """Write the mesh in the format of the suffix, with its interfaces and its record beside it.
 
         Args:
-            path: ``.vtu``, ``.msh``, ``.xdmf``, ``.inp`` or ``.exo``.
+            path: ``.vtu``, ``.msh``, ``.xdmf``, ``.inp``, ``.exo`` or ``.nas``.
         """
         from pxm2mesh.io.meshes import write_mesh
 

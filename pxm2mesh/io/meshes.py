@@ -1,4 +1,4 @@
-"""Mesh files: VTU, MSH, XDMF, Abaqus, Exodus, each with its record; and the fast hand-over to the solver.
+"""Mesh files: VTU, MSH, XDMF, Abaqus, Exodus, Nastran, each with its record; and the fast hand-over to the solver.
 
 The formats that carry names are written by this package (see the modules beside this one): the usual
 converters drop physical names, side sets or text fields. meshio reads meshes from elsewhere.
@@ -23,7 +23,7 @@ from pxm2mesh.io._mesh_groups import FacetGroups, digest, facet_groups
 from pxm2mesh.phases import Phase, PhaseTable
 from pxm2mesh.tetmesh import TetMesh
 
-FORMATS = (".vtu", ".msh", ".xdmf", ".inp", ".exo")
+FORMATS = (".vtu", ".msh", ".xdmf", ".inp", ".exo", ".nas")
 _ARRAYS = ("points", "cells", "cell_region", "facets", "facet_sides", "region_phase", "region_volume", "lower", "upper",
            "facet_pairs")  # fmt: skip
 
@@ -34,7 +34,8 @@ def write_mesh(mesh: TetMesh, path: str | os.PathLike[str]) -> None:
     Args:
         mesh: The mesh.
         path: ``M.vtu`` (and ``M_interfaces.vtu``), ``M.msh`` (gmsh 4.1), ``M.xdmf`` (and ``M.h5``,
-            ``M_interfaces.xdmf``), ``M.inp`` (Abaqus), ``M.exo`` (Exodus II). Lengths are in µm.
+            ``M_interfaces.xdmf``), ``M.inp`` (Abaqus), ``M.exo`` (Exodus II), ``M.nas`` (Nastran, for COMSOL).
+            Lengths are in µm.
 
     Raises:
         UsageError: Another suffix.
@@ -85,21 +86,20 @@ def _write_msh(mesh: TetMesh, groups: FacetGroups, path: Path) -> None:
 def _write_xdmf(mesh: TetMesh, groups: FacetGroups, path: Path) -> None:
     from pxm2mesh.io._xdmf import write_xdmf
 
-    used, facets = np.unique(mesh.facets, return_inverse=True)
-    parts: tuple[tuple[Path, str, npt.NDArray[Any], npt.NDArray[Any], dict[str, Any], Mapping[str, Any]], ...] = (
-        (path, "mesh", mesh.points, mesh.cells,
-         {"phase": mesh.cell_phase(), "region": mesh.cell_region, **mesh.cell_fields}, mesh.point_fields),
-        (_interfaces(path), "interfaces", mesh.points[used], facets.reshape(-1, 3).astype(np.int32),
-         _facet_data(mesh, groups), {}),
+    parts: tuple[tuple[Path, str, npt.NDArray[Any], dict[str, Any], Mapping[str, Any]], ...] = (
+        (path, "mesh", mesh.cells, {"phase": mesh.cell_phase(), "region": mesh.cell_region, **mesh.cell_fields},
+         mesh.point_fields),
+        # in the numbers of the mesh's points, so that DOLFINx finds the facets
+        (_interfaces(path), "interfaces", mesh.facets, _facet_data(mesh, groups), {}),
     )  # fmt: skip
     names = {p.name: (3, p.label) for p in mesh.phases} | {
         name: (2, i) for i, name in enumerate(groups.names)
     }
-    for light, grid, points, cells, cell_data, point_data in parts:
+    for light, grid, cells, cell_data, point_data in parts:
         heavy = light.with_suffix(".h5")
         with replacing(light) as part, replacing(heavy) as heavy_part:
-            write_xdmf(part, heavy_part, heavy.name, grid, points, cells, cell_data=cell_data, point_data=point_data,
-                       names=names)  # fmt: skip
+            write_xdmf(part, heavy_part, heavy.name, grid, mesh.points, cells, cell_data=cell_data,
+                       point_data=point_data, names=names)  # fmt: skip
 
 
 def _write_abaqus(mesh: TetMesh, groups: FacetGroups, path: Path) -> None:
@@ -116,12 +116,20 @@ def _write_exodus(mesh: TetMesh, groups: FacetGroups, path: Path) -> None:
         write_exodus(part, mesh, groups)
 
 
+def _write_nastran(mesh: TetMesh, groups: FacetGroups, path: Path) -> None:
+    from pxm2mesh.io._nastran import write_nastran
+
+    with replacing(path) as part:
+        write_nastran(part, mesh, groups)
+
+
 _WRITERS = {
     ".vtu": _write_vtu,
     ".msh": _write_msh,
     ".xdmf": _write_xdmf,
     ".inp": _write_abaqus,
     ".exo": _write_exodus,
+    ".nas": _write_nastran,
 }
 
 
@@ -142,7 +150,7 @@ def _tables(mesh: TetMesh) -> dict[str, npt.NDArray[Any]]:
 
 
 def _facet_data(mesh: TetMesh, groups: FacetGroups) -> dict[str, npt.NDArray[Any]]:
-    return {"side_0": mesh.facet_sides[:, 0], "side_1": mesh.facet_sides[:, 1], "pair": groups.of}
+    return {"pair": groups.of, "side_0": mesh.facet_sides[:, 0], "side_1": mesh.facet_sides[:, 1]}
 
 
 # ------------------------------------------------------------------ the record

@@ -50,7 +50,7 @@ class MeshSection(Section):
     method: Literal["nets", "marching-cubes", "lattice"] = "nets"
     only: tuple[PhaseName, ...] = ()
     certificate: float = Field(default=0.3, gt=0, le=1)
-    formats: tuple[Literal["vtu", "msh", "xdmf", "inp", "exo"], ...] = ("vtu",)
+    formats: tuple[Literal["vtu", "msh", "xdmf", "inp", "exo", "nas"], ...] = ("vtu",)
     seed: int = 1
 
     @field_validator("cell_size")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -134,6 +134,7 @@ class Domain:
         comm: MPI.Comm = MPI.COMM_WORLD,
         *,
         cut: Iterable[str] | None = None,
+        bonded: Iterable[str] = (),
         phases: Sequence[str] | None = None,
         keep: npt.NDArray[np.bool_] | None = None,
         cell_fields: Mapping[str, npt.NDArray[np.float64]] | None = None,
@@ -145,6 +146,8 @@ class Domain:
             comm: The ranks.
             cut: Interfaces across which fields may jump, ``"NMC | LPSCl"``; ``"NMC | NMC"`` for those
                 between regions of one phase. None: those at which the mesh is already split.
+            bonded: Interfaces that hold together perfectly, also where the mesh is split: the two copies of their
+                points become one again, which is exact (a stiff spring would not be).
             phases: Keep only these.
             keep: (k,) keep only these cells.
             cell_fields: More values per cell of ``mesh``; those that the mesh has come along anyway.
@@ -167,7 +170,8 @@ class Domain:
         def prepare() -> _Plan:
             if mesh is None:
                 raise UsageError("rank 0 was given no mesh.")
-            plan, held["cut"], held["welded"] = _plan(mesh, cut, phases, keep, cell_fields or {})
+            opened = set(_cut_names(mesh, cut)) - {canonical_name(mesh.phases, name) for name in bonded}
+            plan, held["cut"], held["welded"] = _plan(mesh, opened, phases, keep, cell_fields or {})
             return plan
 
         plan = on_root(comm, prepare)
@@ -345,18 +349,23 @@ def _facet_tags(mesh: TetMesh) -> tuple[dict[str, int], npt.NDArray[np.int32]]:
     return names, tags
 
 
+def _cut_names(mesh: TetMesh, cut: Iterable[str] | None) -> list[str]:
+    """The interfaces to open: those asked for, or those at which the mesh is split."""
+    table = mesh.phases
+    if cut is None:
+        labels = np.unique(mesh.region_phase[mesh.facet_sides[mesh.facet_pairs[:, 0]]], axis=0)
+        cut = [f"{table.by_label(a).name} | {table.by_label(b).name}" for a, b in labels]
+    return [canonical_name(table, name) for name in cut]
+
+
 def _plan(
     mesh: TetMesh,
-    cut: Iterable[str] | None,
+    opened: Set[str],
     phases: Sequence[str] | None,
     keep: npt.NDArray[np.bool_] | None,
     cell_fields: Mapping[str, npt.NDArray[np.float64]],
 ) -> tuple[_Plan, cutting.CutMesh, TetMesh]:
     table = mesh.phases
-    if cut is None:
-        labels = np.unique(mesh.region_phase[mesh.facet_sides[mesh.facet_pairs[:, 0]]], axis=0)
-        cut = [f"{table.by_label(a).name} | {table.by_label(b).name}" for a, b in labels]
-    wanted = {canonical_name(table, name) for name in cut}
     chosen = np.ones(len(mesh.cells), dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
     if phases is not None:
         chosen = chosen & np.isin(mesh.cell_phase(), [table[name].label for name in phases])
@@ -364,24 +373,23 @@ def _plan(
     neighbours = cutting.adjacency(mesh.cells, len(mesh.points))
     owner, local = cutting.cells_of_facets(mesh.cells, mesh.facets, neighbours, len(mesh.points))
     names, tags = _facet_tags(mesh)
-    open_tags = [tag for name, tag in names.items() if name in wanted]
-    opened = np.isin(tags, open_tags) & (owner[:, 1] >= 0)
+    is_open = np.isin(tags, [tag for name, tag in names.items() if name in opened]) & (owner[:, 1] >= 0)
     faces = neighbours.cells[:, 0] * 4 + neighbours.local[:, 0]
-    opened_faces = np.isin(faces, owner[opened, 0] * 4 + local[opened, 0])
+    opened_faces = np.isin(faces, owner[is_open, 0] * 4 + local[is_open, 0])
     broken = cutting.cut(mesh, neighbours, opened_faces)
     tagged = []
     for side in (0, 1):
         there = (owner[:, side] >= 0) & (tags > 0)
         cell, face = owner[there, side], local[there, side]
         tagged.append(np.stack([cell, broken.cells[cell, face], tags[there]], axis=1))
-    cells, points = _sides(mesh, broken, owner[opened], local[opened])
+    cells, points = _sides(mesh, broken, owner[is_open], local[is_open])
     fields = {
         **mesh.cell_fields,
         **{k: np.asarray(v, dtype=np.float64)[chosen] for k, v in cell_fields.items()},
     }
     plan = _Plan(
         table, mesh.lower, mesh.upper, names, mesh.cell_phase(), mesh.cell_region, fields,
-        np.concatenate(tagged), cells, points, tags[opened], len(broken.points),
+        np.concatenate(tagged), cells, points, tags[is_open], len(broken.points),
     )  # fmt: skip
     return plan, broken, mesh
 

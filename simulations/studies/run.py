@@ -191,6 +191,12 @@ def _half_cell(task: Task) -> Answer:
     return charge(task)
 
 
+def _mechanics(task: Task) -> Answer:
+    from simulations.studies.mechanics import press
+
+    return press(task)
+
+
 def _diffusion(task: Task) -> Answer:
     from simulations.studies.diffusion import diffuse
 
@@ -201,5 +207,6 @@ MODELS: dict[str, Callable[[Task], Answer]] = {
     "conduction": _conduction,
     "diffusion": _diffusion,
     "half-cell": _half_cell,
+    "mechanics": _mechanics,
 }
 """``model`` of a ``[[physics]]`` entry → what solves it."""

@@ -13,6 +13,7 @@ import pytest
 
 from pxm2mesh.errors import DataError, UsageError
 from pxm2mesh.io._mesh_groups import digest, facet_cells, facet_groups
+from pxm2mesh.io._nastran import property_numbers
 from pxm2mesh.io.meshes import FORMATS, load_arrays, mesh_record, read_mesh, save_arrays, write_mesh
 from pxm2mesh.meshing import MeshOptions, mesh_volume
 from pxm2mesh.meshing.quality import summarize
@@ -68,7 +69,7 @@ def test_fields_and_splits_come_back(mesh: TetMesh, tmp_path: Path) -> None:
 
 
 def test_the_same_mesh_gives_the_same_bytes(mesh: TetMesh, written: Path, tmp_path: Path) -> None:
-    for suffix in (".vtu", ".msh", ".inp", ".exo"):
+    for suffix in (".vtu", ".msh", ".inp", ".exo", ".nas"):
         write_mesh(mesh, tmp_path / f"m{suffix}")
         assert (tmp_path / f"m{suffix}").read_bytes() == (written / f"m{suffix}").read_bytes()
     save_arrays(mesh, tmp_path / "a.npz")
@@ -123,10 +124,43 @@ def test_meshio_reads_names_and_tags(mesh: TetMesh, written: Path) -> None:
         "NMC"
     ].tolist() == [1, 3]
     faces = meshio.read(written / "m_interfaces.xdmf")
-    assert len(faces.cells_dict["triangle"]) == len(mesh.facets)
+    assert np.array_equal(faces.cells_dict["triangle"], mesh.facets)  # in the numbers of the mesh's points
+    groups = facet_groups(mesh)
+    assert np.array_equal(faces.cell_data["pair"][0], groups.of) and {"NMC | LPSCl", "z+"} <= set(faces.field_data)
     inp = meshio.read(written / "m.inp")
     assert {"NMC", "LPSCl", "void", "REGION_1"} <= set(inp.cell_sets)
     assert {"NMC--LPSCl", "x-", "z+"} <= set(inp.point_sets)
+
+
+def test_meshio_reads_nastran_properties(mesh: TetMesh, written: Path) -> None:
+    """COMSOL, for which the file is, cannot be tested here; Nastran readers agree on these cards."""
+    import meshio
+
+    numbers = property_numbers(mesh, facet_groups(mesh))
+    read = meshio.read(written / "m.nas")
+    np.testing.assert_allclose(read.points, mesh.points, atol=1e-8)
+    tags = {c.type: t for c, t in zip(read.cells, read.cell_data["nastran:ref"], strict=True)}
+    assert np.array_equal(np.sort(tags["tetra"]), np.sort(mesh.cell_phase() + 1))
+    assert np.array_equal(np.bincount(tags["triangle"])[4:], np.bincount(facet_groups(mesh).of))
+    order = np.concatenate([np.flatnonzero(mesh.cell_phase() == p.label) for p in mesh.phases])
+    assert np.array_equal(read.cells_dict["tetra"], mesh.cells[order])
+    text = (written / "m.nas").read_text()
+    assert all(f"$ NAME {number} {name}\n" in text for name, number in numbers.items())
+    assert len(set(numbers.values())) == len(numbers)
+
+
+def test_gmsh_reads_nastran_properties_as_entities(mesh: TetMesh, written: Path) -> None:
+    found = elsewhere(
+        "import gmsh, json, sys; gmsh.initialize(interruptible=False); gmsh.option.setNumber('General.Terminal', 0);"
+        "gmsh.open(sys.argv[1] + '/m.nas'); m = gmsh.model;"
+        "print(json.dumps({str(e[1]): len(m.mesh.getElementsByType(4 if e[0] == 3 else 2, e[1])[0])"
+        " for d in (2, 3) for e in m.getEntities(d)}))",
+        written,
+    )
+    groups, labels = facet_groups(mesh), mesh.cell_phase()
+    expected = {p.name: int(np.sum(labels == p.label)) for p in mesh.phases}
+    expected |= {name: int(np.sum(groups.of == i)) for i, name in enumerate(groups.names)}
+    assert found == {str(property_numbers(mesh, groups)[name]): count for name, count in expected.items()}
 
 
 def test_gmsh_reads_physical_groups_and_regions(mesh: TetMesh, written: Path) -> None:
@@ -144,6 +178,29 @@ def test_gmsh_reads_physical_groups_and_regions(mesh: TetMesh, written: Path) ->
     expected |= {p.name: int(np.sum(mesh.cell_phase() == p.label)) for p in mesh.phases}
     assert found["groups"] == expected
     assert found["regions"] == sorted(set(mesh.cell_region.tolist())) and found["nodes"] == len(mesh.points)
+
+
+def test_pyvista_reads_msh_xdmf_and_nas_with_their_tags(mesh: TetMesh, written: Path) -> None:
+    found = elsewhere(
+        "import json, sys, numpy as np, pyvista as pv; at = lambda n: sys.argv[1] + '/m' + n;"
+        "r = {s: pv.read_meshio(at('.' + s)) for s in ('msh', 'nas')}\n"
+        "from vtkmodules.vtkIOXdmf2 import vtkXdmfReader\n"
+        "def xdmf(name):\n r = vtkXdmfReader(); r.SetFileName(at(name)); r.Update()\n"
+        " return pv.wrap(r.GetOutputDataObject(0))\n"
+        "x, f = xdmf('.xdmf'), xdmf('_interfaces.xdmf')\n"
+        "tets = {s: m.extract_cells(m.celltypes == 10) for s, m in r.items()};"
+        "print(json.dumps({'volume': {s: float(m.compute_cell_sizes()['Volume'].sum()) for s, m in tets.items()},"
+        "'msh': np.bincount(tets['msh'].cell_data['gmsh:physical'].astype(int)).tolist(),"
+        "'nas': np.bincount(tets['nas'].cell_data['nastran:ref'].astype(int)).tolist(),"
+        "'xdmf': np.bincount(x.cell_data['phase'].astype(int)).tolist(),"
+        "'pairs': np.bincount(f.cell_data['pair'].astype(int)).tolist()}))",
+        written,
+    )
+    per_label = np.bincount(mesh.cell_phase()).tolist()
+    assert found["msh"][1:] == found["nas"][1:] == found["xdmf"] == per_label
+    assert found["pairs"] == np.bincount(facet_groups(mesh).of).tolist()
+    for volume in found["volume"].values():
+        assert volume == pytest.approx(float(mesh.cell_volumes().sum()), rel=1e-7)
 
 
 def test_pyvista_reads_vtu_and_exodus(mesh: TetMesh, written: Path) -> None:
