@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pxm2mesh.errors import Pxm2meshError as Pxm2meshError
+    from pxm2mesh.io.images import open_volume as open_volume
     from pxm2mesh.io.images import read_grey as read_grey
     from pxm2mesh.io.images import read_volume as read_volume
     from pxm2mesh.io.images import write_volume as write_volume
+    from pxm2mesh.io.lazy import VolumeOnDisk as VolumeOnDisk
     from pxm2mesh.io.meshes import read_mesh as read_mesh
     from pxm2mesh.io.meshes import write_mesh as write_mesh
     from pxm2mesh.materials import Material as Material
@@ -75,6 +77,8 @@ _HOME = {
     "LabelVolume": "volume",
     "read_mesh": "io.meshes",
     "write_mesh": "io.meshes",
+    "VolumeOnDisk": "io.lazy",
+    "open_volume": "io.images",
     "read_grey": "io.images",
     "read_volume": "io.images",
     "write_volume": "io.images",

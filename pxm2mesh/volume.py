@@ -19,6 +19,9 @@ from pxm2mesh.units import parse_quantity
 
 SpacingLike = str | Sequence[float] | Sequence[str] | npt.NDArray[np.float64]
 
+_FINEST, _COARSEST = 1e-3, 1e3
+"""Edges of voxels, in µm, beyond which no scan of an electrode lies: 1 nm and 1 mm."""
+
 
 def parse_spacing(spacing: SpacingLike, *, where: str = "spacing") -> npt.NDArray[np.float64]:
     """Voxel edge lengths.
@@ -31,7 +34,7 @@ def parse_spacing(spacing: SpacingLike, *, where: str = "spacing") -> npt.NDArra
         (3,) µm, read-only.
 
     Raises:
-        UsageError: Not one or three positive lengths.
+        UsageError: Not one or three positive lengths, or such that no scan has (see `refuse_odd_spacing`).
         UnitError: Text without a unit of length.
     """
     if isinstance(spacing, str):
@@ -56,8 +59,27 @@ def parse_spacing(spacing: SpacingLike, *, where: str = "spacing") -> npt.NDArra
         raise UsageError(
             f"{where}: {spacing!r} is not one or three positive lengths;", hint='write "0.4 um".'
         )
+    refuse_odd_spacing(array, where if isinstance(spacing, str) else f"{where} (numbers are µm):")
     array.flags.writeable = False
     return array
+
+
+def refuse_odd_spacing(spacing: npt.NDArray[np.float64], where: str) -> None:
+    """Refuse voxels finer than 1 nm or coarser than 1 mm: their unit is wrong.
+
+    Args:
+        spacing: (3,) µm.
+        where: For the message.
+
+    Raises:
+        UsageError: Such a voxel.
+    """
+    odd = spacing[(spacing < _FINEST * (1 - 1e-9)) | (spacing > _COARSEST * (1 + 1e-9))]
+    if len(odd):
+        raise UsageError(
+            f"{where} voxel edge of {odd[0]:.6g} µm is not that of a scan (1 nm to 1 mm);",
+            hint='check its unit: "0.4 um", "400 nm".',
+        )
 
 
 def parse_crop(text: str) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -137,6 +159,18 @@ class GreyVolume:
         """Voxels along x, y, z."""
         nx, ny, nz = self.values.shape
         return nx, ny, nz
+
+    def crop(self, lower: Sequence[int], upper: Sequence[int]) -> GreyVolume:
+        """As `LabelVolume.crop`."""
+        corner = self.origin + np.asarray(lower) * self.spacing
+        return GreyVolume(self.values[box_window(lower, upper, self.shape)], self.spacing, corner)
+
+    def binned(self, factor: int) -> GreyVolume:
+        """One voxel, float32, for the mean of blocks of ``factor`` per axis; what is left over is cut off."""
+        if factor == 1:
+            return self
+        kept = _whole_blocks(self.shape, factor)
+        return GreyVolume(bin_mean(self.values[kept], factor), self.spacing * factor, self.origin)
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -231,17 +265,21 @@ class LabelVolume:
 
     def crop(self, lower: Sequence[int], upper: Sequence[int]) -> LabelVolume:
         """The sub-volume of voxels ``lower`` (included) to ``upper`` (excluded), in its place in space."""
-        low, high = np.asarray(lower), np.asarray(upper)
-        if np.any(low < 0) or np.any(high > self.shape) or np.any(low >= high):
-            raise UsageError(
-                f"crop {list(lower)} to {list(upper)} does not fit a volume of {self.shape} voxels;",
-                hint=f"give first voxels from 0 on, and ends up to {list(self.shape)}.",
-            )
-        window = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        window = box_window(lower, upper, self.shape)
+        corner = self.origin + np.asarray(lower) * self.spacing
         particles = None if self.particles is None else self.particles[window]
-        return LabelVolume(
-            self.labels[window], self.phases, self.spacing, self.origin + low * self.spacing, particles
-        )
+        return LabelVolume(self.labels[window], self.phases, self.spacing, corner, particles)
+
+    def binned(self, factor: int) -> LabelVolume:
+        """One voxel for blocks of ``factor`` per axis, by majority; what is left over is cut off.
+
+        The lower label wins where two are equally frequent. Particle ids are dropped.
+        """
+        if factor == 1:
+            return self
+        kept = _whole_blocks(self.shape, factor)
+        labels = bin_majority(self.labels[kept], factor)
+        return LabelVolume(labels, self.phases, self.spacing * factor, self.origin)
 
     def digest(self) -> str:
         """SHA-256 of labels, particles, phases, spacing and origin."""
@@ -260,6 +298,52 @@ class LabelVolume:
         shares = ", ".join(f"{name} {100 * n / total:.1f} %" for name, n in self.voxel_counts().items())
         size = " × ".join(map(str, self.shape))
         return f"LabelVolume({size} voxels of {' × '.join(f'{s:g}' for s in self.spacing)} µm: {shares})"
+
+
+def box_window(
+    lower: Sequence[int], upper: Sequence[int], shape: Sequence[int]
+) -> tuple[slice, slice, slice]:
+    """The box of voxels ``lower`` (included) to ``upper`` (excluded) as slices.
+
+    Raises:
+        UsageError: It is empty or reaches beyond the volume of that shape.
+    """
+    low, high = np.asarray(lower), np.asarray(upper)
+    if np.any(low < 0) or np.any(high > shape) or np.any(low >= high):
+        raise UsageError(
+            f"crop {list(lower)} to {list(upper)} does not fit a volume of {tuple(shape)} voxels."
+        )
+    x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return x, y, z
+
+
+def _whole_blocks(shape: tuple[int, int, int], factor: int) -> tuple[slice, ...]:
+    if factor < 1 or min(shape) < factor:
+        raise UsageError(f"bin {factor} does not fit a volume of {shape} voxels.")
+    return tuple(slice(n // factor * factor) for n in shape)
+
+
+def _in_blocks(values: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
+    nx, ny, nz = (n // factor for n in values.shape)
+    return values.reshape(nx, factor, ny, factor, nz, factor)
+
+
+def bin_mean(values: npt.NDArray[Any], factor: int) -> npt.NDArray[np.float32]:
+    """(nx/f, ny/f, nz/f) means of blocks; the shape of ``values`` is a multiple of ``factor``."""
+    return np.asarray(_in_blocks(values, factor).mean(axis=(1, 3, 5), dtype=np.float32))
+
+
+def bin_majority(labels: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
+    """(nx/f, ny/f, nz/f) most frequent label of each block, the lowest of equally frequent ones."""
+    blocks = _in_blocks(labels, factor)
+    best = np.full([n // factor for n in labels.shape], -1, np.int64)
+    found = np.zeros(best.shape, labels.dtype)
+    for label in np.unique(labels):
+        count = np.count_nonzero(blocks == label, axis=(1, 3, 5))
+        more = count > best
+        best[more] = count[more]
+        found[more] = label
+    return found
 
 
 def as_labels(array: npt.NDArray[Any]) -> npt.NDArray[np.unsignedinteger[Any]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pxm2mesh.cli.options import Crop, Labels, OptionalOutput, Phases, Spacing, read_labels
+
+if TYPE_CHECKING:
+    from pxm2mesh.progress import Progress
+    from pxm2mesh.quantities import Quantities
 
 EXAMPLE = 'pxm2mesh quantify labels.tif --spacing "0.4 um" --phases "void=0,NMC=1,LPSCl=2" -o quantities.json'
 
@@ -18,13 +22,50 @@ def quantify(
     spacing: Spacing = None,
     crop: Crop = None,
     only: Annotated[list[str] | None, typer.Option(help="Only this quantity; may be repeated.")] = None,
+    blocks: Annotated[
+        bool,
+        typer.Option(
+            "--blocks", help="Larger than memory: fractions, areas and pieces only, a few slices at a time."
+        ),
+    ] = False,
     output: OptionalOutput = None,
 ) -> None:
     """Measure fractions, interfaces, sizes and transport on the voxels."""
-    from pxm2mesh.quantify import quantify as measure
-
     with context.obj.progress() as progress:
-        found = measure(read_labels(labels, spacing, phases, crop), only=only, progress=progress)
+        if blocks:
+            found = _in_blocks(labels, spacing, phases, crop, only, progress)
+        else:
+            from pxm2mesh.quantify import quantify as measure
+
+            found = measure(read_labels(labels, spacing, phases, crop), only=only, progress=progress)
     if output is not None:
         found.write(output)
     context.obj.emit_quantities(found)
+
+
+def _in_blocks(
+    labels: str,
+    spacing: str | None,
+    phases: str,
+    crop: str | None,
+    only: list[str] | None,
+    progress: Progress,
+) -> Quantities:
+    from pxm2mesh.errors import UsageError
+    from pxm2mesh.io.images import open_volume
+    from pxm2mesh.phases import PhaseTable
+    from pxm2mesh.quantify import quantify_blocks
+    from pxm2mesh.quantities import Quantities
+    from pxm2mesh.volume import parse_crop
+
+    volume = open_volume(labels, PhaseTable.parse(phases), spacing=spacing)
+    volume = volume if crop is None else volume.crop(*parse_crop(crop))
+    assert volume.phases is not None
+    found = quantify_blocks(
+        volume.values, volume.phases, volume.spacing, axis=volume.slow_axis, progress=progress
+    )
+    names = dict.fromkeys(q.name for q in found)
+    for name in only or ():
+        if name not in names:
+            raise UsageError(f"{name!r} is not measured in blocks;", hint=f"there are {', '.join(names)}.")
+    return found if only is None else Quantities(q for q in found if q.name in only)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pxm2mesh.io._source import Source, Window
 from pxm2mesh.phases import Phase, PhaseTable
 from pxm2mesh.volume import GreyVolume, LabelVolume
+
+if TYPE_CHECKING:
+    from dask.array import Array as DaskArray
 
 Float = npt.NDArray[np.float64]
 
@@ -25,14 +29,14 @@ class Image:
     """Values and what is known about them.
 
     Attributes:
-        values: (nx, ny, nz).
+        values: (nx, ny, nz): an array, or what reads one part by part.
         spacing: (3,) µm, or None where the file does not state it with a unit.
         origin: (3,) µm.
         phases: What labels stand for, or None.
         particles: (nx, ny, nz) particle ids, or None.
     """
 
-    values: npt.NDArray[Any]
+    values: npt.NDArray[Any] | Source | DaskArray
     spacing: Float | None = None
     origin: Float = field(default_factory=lambda: np.zeros(3))
     phases: PhaseTable | None = None
@@ -44,6 +48,42 @@ class Image:
         if isinstance(volume, LabelVolume):
             return cls(volume.labels, volume.spacing, volume.origin, volume.phases, volume.particles)
         return cls(volume.values, volume.spacing, volume.origin)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return np.dtype(self.values.dtype)
+
+    @property
+    def array(self) -> npt.NDArray[Any]:
+        """(nx, ny, nz) all values in memory."""
+        return self.values if isinstance(self.values, np.ndarray) else np.asarray(self.values[:])
+
+    def loaded(self, window: Window | None = None) -> Image:
+        """This image, or a box of it, in memory.
+
+        Args:
+            window: Three slices along x, y, z; everything when None. The origin stays where it is.
+        """
+        if window is None:
+            return replace(self, values=self.array)
+        ids = None if self.particles is None else self.particles[window]
+        return replace(self, values=np.asarray(self.values[window]), particles=ids)
+
+    def slabs(self, planes: int = 64) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+        """All values in the order of files: a few slices at a time, indexed (z, y, x).
+
+        Args:
+            planes: Slices at once.
+
+        Yields:
+            Which slices, and their values in C order.
+        """
+        count = self.values.shape[2]
+        for start in range(0, count, planes):
+            which = slice(start, min(start + planes, count))
+            part = np.asarray(self.values[:, :, which])
+            yield which, np.ascontiguousarray(part.transpose(2, 1, 0))
 
     def metadata(self) -> str:
         """Spacing, origin and phases as one line of JSON."""
@@ -65,7 +105,7 @@ class Image:
             origin = np.array(content.get("origin_um", self.origin), float)
         except (ValueError, TypeError, KeyError):
             return self
-        return Image(self.values, spacing, origin, phases, self.particles)
+        return replace(self, spacing=spacing, origin=origin, phases=phases)
 
 
 _UNITS = {

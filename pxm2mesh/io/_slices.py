@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import DataError
 from pxm2mesh.io._image import Image
+from pxm2mesh.io._source import Source, Window
 
 _SUFFIXES = (".tif", ".tiff", ".png")
 
 
-def read_folder(folder: Path) -> Image:
+def open_folder(folder: Path) -> Image:
     """Stack the slices of a folder along z, in the order of the numbers in their names.
 
     Args:
         folder: Holds TIFF or PNG files; other files are passed over.
 
     Returns:
-        Values (x, y, z), and the spacing where the slices state one.
+        Values (x, y, z) to be read, and the spacing where the slices state one.
 
     Raises:
         DataError: No slices, a number missing in the sequence, slices of unequal size or type.
@@ -36,38 +38,45 @@ def read_folder(folder: Path) -> Image:
         )
     _refuse_gaps(folder, files)
     first = _slice(files[0])
-    values = np.empty((*first.values.shape[:2], len(files)), dtype=first.values.dtype)
-    for index, file in enumerate(files):
-        values[:, :, index] = _matching(_slice(file).values, first.values, file, files[0])
-    image = Image(values, first.spacing, first.origin, first.phases)
-    return image
+    for file in files[1:]:
+        _refuse_unlike(_slice(file), first, file, files[0])
+    _refuse_unlike(first, first, files[0], files[0])
+    nx, ny, _ = first.values.shape
+
+    def read(window: Window) -> npt.NDArray[Any]:
+        x, y, z = window
+        out = np.empty((z.stop - z.start, y.stop - y.start, x.stop - x.start), first.dtype)
+        for place, file in enumerate(files[z]):
+            out[place] = np.asarray(_slice(file).values[x, y, :])[:, :, 0].T
+        return out.transpose(2, 1, 0)
+
+    source = Source(str(folder), (nx, ny, len(files)), first.dtype, (nx, ny, 1), read)
+    return Image(source, first.spacing, first.origin, first.phases)
 
 
 def _slice(file: Path) -> Image:
-    from pxm2mesh.io.images import read_image
+    from pxm2mesh.io.images import open_image
 
-    return read_image(file)
+    return open_image(file)
 
 
-def _matching(
-    values: npt.NDArray[np.generic], first: npt.NDArray[np.generic], file: Path, other: Path
-) -> npt.NDArray[np.generic]:
-    if values.shape[2] != 1:
+def _refuse_unlike(image: Image, first: Image, file: Path, other: Path) -> None:
+    shape, wanted = image.values.shape, first.values.shape
+    if shape[2] != 1:
         raise DataError(
-            f"{file} holds {values.shape[2]} slices;", hint="read it as a stack, or keep one slice a file."
+            f"{file} holds {shape[2]} slices;", hint="read it as a stack, or keep one slice a file."
         )
-    if values.shape != first.shape:
+    if shape != wanted:
         raise DataError(
-            f"slices of unequal size: {file.name} has {values.shape[0]} × {values.shape[1]} pixels, "
-            f"{other.name} {first.shape[0]} × {first.shape[1]};",
+            f"slices of unequal size: {file.name} has {shape[0]} × {shape[1]} pixels, "
+            f"{other.name} {wanted[0]} × {wanted[1]};",
             hint="crop them alike.",
         )
-    if values.dtype != first.dtype:
+    if image.dtype != first.dtype:
         raise DataError(
-            f"slices of unequal type: {file.name} has {values.dtype}, {other.name} {first.dtype};",
+            f"slices of unequal type: {file.name} has {image.dtype}, {other.name} {first.dtype};",
             hint="convert them alike.",
         )
-    return values[:, :, 0]
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:
@@ -82,7 +91,8 @@ def _refuse_gaps(folder: Path, files: list[Path]) -> None:
         return
     numbers = [int(n[-1]) for n in found]
     steps = np.diff(numbers)
-    usual = int(np.bincount(np.abs(steps)).argmax())
+    kinds, counts = np.unique(np.abs(steps), return_counts=True)
+    usual = int(kinds[counts.argmax()])
     if usual and np.any(steps != usual):
         at = int(np.argmax(steps != usual))
         raise DataError(

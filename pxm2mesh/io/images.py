@@ -1,6 +1,8 @@
 """Image files: the only home of their formats.
 
 Slices stack along z; the first axis of a slice is y, the second x. In memory arrays are indexed (x, y, z).
+`open_volume` leaves the voxels in the file until a part of them is asked for; `read_volume` and `read_grey`
+read no more of it than they are asked for.
 """
 
 from __future__ import annotations
@@ -8,32 +10,45 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pxm2mesh.errors import DataError, UsageError, did_you_mean
+from pxm2mesh.errors import DataError, Pxm2meshError, UsageError, did_you_mean
 from pxm2mesh.files import replacing
+from pxm2mesh.io._format import Format
 from pxm2mesh.io._image import Image
-from pxm2mesh.io._image_formats import FORMATS, Format
-from pxm2mesh.io._slices import read_folder
+from pxm2mesh.io._image_formats import FORMATS
+from pxm2mesh.io._slices import open_folder
+from pxm2mesh.io._source import Source, unreadable
+from pxm2mesh.io.lazy import VolumeOnDisk
 from pxm2mesh.phases import PhaseTable
-from pxm2mesh.volume import GreyVolume, LabelVolume, SpacingLike, parse_spacing
+from pxm2mesh.volume import (
+    GreyVolume,
+    LabelVolume,
+    SpacingLike,
+    box_window,
+    parse_spacing,
+    refuse_odd_spacing,
+)
 
 logger = logging.getLogger(__name__)
 
 PathLike = str | os.PathLike[str]
 Corners = tuple[Sequence[int], Sequence[int]]
+Table = PhaseTable | dict[str, int]
 
 
 def read_volume(
     path: PathLike,
-    phases: PhaseTable | dict[str, int] | None = None,
+    phases: Table | None = None,
     *,
     spacing: SpacingLike | None = None,
     origin: Sequence[float] | None = None,
     crop: Corners | None = None,
+    bin: int = 1,
 ) -> LabelVolume:
     """Read a segmented volume.
 
@@ -42,13 +57,14 @@ def read_volume(
             sidecar, ``.h5`` (``file.h5::/path`` where it holds several arrays), ``.vti``, ``.nrrd``,
             ``.nii``, ``.zarr``.
         phases: What the labels stand for; may be left out for a file that `write_volume` wrote.
-        spacing: Edge lengths of a voxel, such as ``"0.4 um"``; needed where the file has none, and it
-            wins over the file's.
+        spacing: Edge lengths of a voxel of the file, such as ``"0.4 um"``; needed where the file has none,
+            and it wins over the file's.
         origin: (3,) µm; the file's, else 0, when None.
-        crop: First voxel and one past the last, ``((0, 0, 0), (100, 100, 100))``.
+        crop: First voxel and one past the last, ``((0, 0, 0), (100, 100, 100))``; nothing else is read.
+        bin: Make one voxel of blocks of this many per axis, by the majority of their labels.
 
     Returns:
-        The volume; particle ids are kept in ``.npz``.
+        The volume; particle ids are kept in ``.npz``, unless binned.
 
     Raises:
         DataError: Unreadable or damaged file, values that are not labels, or a label without a phase.
@@ -57,22 +73,22 @@ def read_volume(
     Example:
         >>> volume = read_volume("cathode.tif", {"void": 0, "NMC": 1}, spacing="0.4 um")  # doctest: +SKIP
     """
-    image = read_image(path)
-    if phases is None and image.phases is None:
-        raise UsageError(
-            f"{path} does not say what its labels stand for;", hint='give the phases, "void=0,NMC=1".'
-        )
-    table = (
-        image.phases if phases is None else phases if isinstance(phases, PhaseTable) else PhaseTable(phases)
-    )
-    assert table is not None
-    step = _spacing(path, image, spacing)
-    corner = image.origin if origin is None else np.asarray(origin, dtype=np.float64)
+    image = open_image(path)
+    table = _table(path, image, phases)
+    if bin != 1:
+        if image.particles is not None:
+            logger.warning("%s: particle ids are left out, as the labels are binned.", path)
+        volume = _on_disk(path, image, spacing, origin, table)
+        volume = (volume if crop is None else volume.crop(*crop)).binned(bin)
+        image = replace(image, particles=None)
+        values, step, corner = np.asarray(volume.values), volume.spacing, volume.origin
+    else:
+        image, step, corner = _part(path, image, spacing, origin, crop)
+        values = image.array
     try:
-        volume = LabelVolume(image.values, table, step, corner, image.particles)
+        return LabelVolume(values, table, step, corner, image.particles)
     except DataError as error:
         raise DataError(f"{path}: {error.message}", hint=error.hint) from None
-    return volume if crop is None else volume.crop(*crop)
 
 
 def read_grey(
@@ -81,31 +97,59 @@ def read_grey(
     spacing: SpacingLike | None = None,
     origin: Sequence[float] | None = None,
     crop: Corners | None = None,
+    bin: int = 1,
 ) -> GreyVolume:
-    """Read a scan; arguments and errors as in `read_volume`."""
-    image = read_image(path)
-    values, corner = image.values, image.origin if origin is None else np.asarray(origin, dtype=np.float64)
-    step = _spacing(path, image, spacing)
-    if crop is not None:
-        low, high = (np.asarray(c) for c in crop)
-        if np.any(low < 0) or np.any(high > values.shape) or np.any(low >= high):
-            raise UsageError(
-                f"crop {crop} does not fit a volume of {values.shape} voxels;",
-                hint=f"give first voxels from 0 on, and ends up to {list(values.shape)}.",
-            )
-        values = values[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
-        corner = corner + low * step
-    return GreyVolume(values, step, corner)
+    """Read a scan; also ``.txm`` and ``.txrm``; arguments and errors as in `read_volume`, bins by the mean."""
+    image = open_image(path)
+    if bin != 1:
+        volume = _on_disk(path, image, spacing, origin, None)
+        found = (volume if crop is None else volume.crop(*crop)).binned(bin).load()
+        assert isinstance(found, GreyVolume)
+        return found
+    image, step, corner = _part(path, image, spacing, origin, crop)
+    return GreyVolume(image.array, step, corner)
 
 
-def read_image(path: PathLike) -> Image:
-    """Read whatever a file of a known format says: values, and spacing and phases where it has them.
+def open_volume(
+    path: PathLike,
+    phases: Table | None = None,
+    *,
+    spacing: SpacingLike | None = None,
+    origin: Sequence[float] | None = None,
+) -> VolumeOnDisk:
+    """Open a volume that may be larger than memory; crop or bin it before it is read.
+
+    Args:
+        path: As in `read_volume`.
+        phases: What the labels stand for; the file's own when None, and none for grey values.
+        spacing: As in `read_volume`.
+        origin: As in `read_volume`.
+
+    Returns:
+        The volume, still in its file. ``.npz``, ``.nii.gz``, compressed ``.nrrd`` and ``.vti`` files of
+        other programs cannot be read in parts and are read as a whole.
+
+    Raises:
+        DataError: Missing or damaged file.
+        UsageError: No spacing anywhere, or a file of an unknown format.
+
+    Example:
+        >>> scan = open_volume("scan.h5", spacing="0.65 um")  # doctest: +SKIP
+        >>> part = scan.crop((0, 0, 500), (2000, 2000, 700)).binned(2).load()  # doctest: +SKIP
+    """
+    image = open_image(path)
+    table = image.phases if phases is None else _table(path, image, phases)
+    return _on_disk(path, image, spacing, origin, table)
+
+
+def open_image(path: PathLike) -> Image:
+    """Look at a file of a known format: what it says of its values, which stay where they are if they can.
 
     Args:
         path: As in `read_volume`.
 
     Returns:
-        Values (x, y, z) and what the file knows about them.
+        Values (x, y, z) to be read and what the file knows about them.
 
     Raises:
         DataError: Missing, damaged or not three-dimensional.
@@ -116,26 +160,32 @@ def read_image(path: PathLike) -> Image:
     if not place.exists():
         raise DataError(f"there is no file {place};", hint="check the path.")
     if place.is_dir() and place.suffix != ".zarr":
-        return read_folder(place)
+        return open_folder(place)
     form = _format(place)
     if place.is_file() and place.stat().st_size == 0:
         raise DataError(f"{place} is empty;", hint="copy it again.")
     try:
-        image = form.read(place, inner)
-    except (DataError, UsageError):
+        image = form.open(place, inner)
+    except (Pxm2meshError, MemoryError):
         raise
     except Exception as error:  # every reader has its own kinds of complaint about damaged files
-        raise DataError(f"{place} cannot be read: {error};", hint="it may be damaged or cut off.") from error
+        raise unreadable(place, error) from error
     if image.values.ndim != 3 or 0 in image.values.shape:
         raise DataError(f"{path} holds an array of shape {image.values.shape}, not a volume.")
     return image
 
 
-def write_volume(volume: LabelVolume | GreyVolume, path: PathLike) -> None:
+def read_image(path: PathLike) -> Image:
+    """Read whatever a file of a known format says: as `open_image`, with the values in memory."""
+    return open_image(path).loaded()
+
+
+def write_volume(volume: LabelVolume | GreyVolume | VolumeOnDisk, path: PathLike) -> None:
     """Write a volume in the format of the suffix, with spacing, origin and phases where it has room for them.
 
     Args:
-        volume: Labels or grey values.
+        volume: Labels or grey values; a volume on disk is written a few slices at a time, except to
+            ``.npy``, ``.npz`` and ``.nii``.
         path: Ends in ``.tif``, ``.npy``, ``.npz``, ``.raw``, ``.h5``, ``.vti``, ``.nrrd``, ``.nii``,
             ``.nii.gz`` or ``.zarr``; whole or not at all.
 
@@ -147,7 +197,10 @@ def write_volume(volume: LabelVolume | GreyVolume, path: PathLike) -> None:
     form = _format(place)
     if form.write is None:
         raise UsageError(f"{place.suffix} files are only read;", hint='write ".tif", ".npz" or ".vti".')
-    image = Image.of(volume)
+    if isinstance(volume, VolumeOnDisk):
+        image = Image(volume.values, volume.spacing, volume.origin, volume.phases)
+    else:
+        image = Image.of(volume)
     with replacing(place) as part:
         form.write(image, part)
     if form.write_beside is not None:
@@ -163,12 +216,56 @@ def _format(place: Path) -> Format:
     raise UsageError(f"{place}: unknown image format {place.suffix!r};", hint=hint)
 
 
+def _table(path: PathLike, image: Image, phases: Table | None) -> PhaseTable:
+    if phases is not None:
+        return phases if isinstance(phases, PhaseTable) else PhaseTable(phases)
+    if image.phases is None:
+        raise UsageError(
+            f"{path} does not say what its labels stand for;", hint='give the phases, "void=0,NMC=1".'
+        )
+    return image.phases
+
+
+def _part(
+    path: PathLike,
+    image: Image,
+    spacing: SpacingLike | None,
+    origin: Sequence[float] | None,
+    crop: Corners | None,
+) -> tuple[Image, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """A box of an image in memory, with its spacing and origin."""
+    step = _spacing(path, image, spacing)
+    corner = image.origin if origin is None else np.asarray(origin, dtype=np.float64)
+    if crop is None:
+        return image.loaded(), step, corner
+    window = box_window(*crop, image.values.shape)
+    return image.loaded(window), step, corner + np.array([part.start for part in window]) * step
+
+
+def _on_disk(
+    path: PathLike,
+    image: Image,
+    spacing: SpacingLike | None,
+    origin: Sequence[float] | None,
+    phases: PhaseTable | None,
+) -> VolumeOnDisk:
+    values = image.values
+    if isinstance(values, np.ndarray):
+        held = values
+        nx, ny, nz = held.shape
+        values = Source(str(path), (nx, ny, nz), held.dtype, (nx, ny, nz), lambda window: held[window])
+    assert isinstance(values, Source)
+    corner = image.origin if origin is None else np.asarray(origin, dtype=np.float64)
+    return VolumeOnDisk.of(values, _spacing(path, image, spacing), corner, phases)
+
+
 def _spacing(path: PathLike, image: Image, given: SpacingLike | None) -> npt.NDArray[np.float64]:
     if given is None:
         if image.spacing is None:
             raise UsageError(
                 f"{path} does not state its voxel spacing;", hint='give it, for example "0.4 um".'
             )
+        refuse_odd_spacing(image.spacing, f"{path} states a")
         return image.spacing
     chosen = parse_spacing(given)
     if image.spacing is not None and not np.allclose(chosen, image.spacing, rtol=1e-3):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,14 +22,14 @@ from pxm2mesh.volume import LabelVolume, SpacingLike, parse_spacing
 
 
 class LazyLabels(Protocol):
-    """Labels on disk: a numpy memory map, a zarr or an HDF5 array."""
+    """Labels on disk: a dask array, a numpy memory map, a zarr or an HDF5 array."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(nx, ny, nz)."""
 
     def __getitem__(self, key: Any) -> Any:
-        """Planes ``a:b`` as an array."""
+        """A box of voxels as an array."""
 
 
 def quantify_blocks(
@@ -37,15 +38,17 @@ def quantify_blocks(
     spacing: SpacingLike,
     *,
     planes: int = 64,
+    axis: int = 0,
     progress: Progress = SILENT,
 ) -> Quantities:
     """Measure labels that need not fit into memory.
 
     Args:
-        labels: (nx, ny, nz), read a few planes along x at a time.
+        labels: (nx, ny, nz), read once, a few planes at a time.
         phases: The phase table.
         spacing: Of the voxels, as `LabelVolume` takes it.
         planes: Planes to work on at once; memory is about 14 bytes per voxel of them.
+        axis: Normal of the planes: the one along which the labels are best read.
         progress: Shows one step per slab.
 
     Returns:
@@ -63,17 +66,17 @@ def quantify_blocks(
     shape = tuple(int(n) for n in labels.shape)
     if len(shape) != 3 or 0 in shape:
         raise DataError(f"labels must have three axes (x, y, z), none empty; got shape {shape}.")
-    step = parse_spacing(spacing)
-    total = _Totals(phases, shape, step)
-    starts = range(0, shape[0], planes)
+    # the sums know their first axis as the one that is cut into slabs
+    order = (axis, *(a for a in range(3) if a != axis))
+    total = _Totals(phases, tuple(shape[a] for a in order), parse_spacing(spacing)[list(order)])
+    starts = range(0, shape[axis], planes)
     with progress.task("measuring", len(starts)) as task:
         for start in starts:
-            stop = min(start + planes, shape[0])
-            low, high = max(start - total.reach, 0), min(stop + total.reach, shape[0])
-            slab = LabelVolume(np.asarray(labels[low:high]), phases, step)
-            total.add(slab, start - low, stop - low)
-            task.advance(note=f"planes {start} to {stop}")
-    sample: Any = total.finished()
+            window = [slice(None)] * 3
+            window[axis] = slice(start, min(start + planes, shape[axis]))
+            total.add(np.asarray(labels[tuple(window)]).transpose(order))
+            task.advance(note=f"planes {start} to {window[axis].stop}")
+    sample: Any = total.finished(order)
     directions = ("x", "y", "z")
     measures: tuple[Callable[..., Any], ...] = (fractions, areas, connected)
     return Quantities(q for measure in measures for q in measure(sample, directions))
@@ -110,85 +113,97 @@ class _Measured:
         return self.table
 
 
-@dataclass(eq=False)
 class _Totals:
-    """Sums over the slabs so far, and the pieces of phases that may go on in the next."""
+    """Sums over the slabs so far, and the pieces of phases that may go on in the next.
 
-    phases: PhaseTable
-    shape: tuple[int, ...]
-    spacing: npt.NDArray[np.float64]
-    reach: int = field(init=False)
+    Args:
+        phases: The phase table.
+        shape: Of the whole; slabs are cut across the first axis.
+        spacing: (3,) µm.
+    """
 
-    def __post_init__(self) -> None:
-        count = len(self.phases)
-        self.reach = face_geometry(self.spacing)[0]
-        self.counts = dict.fromkeys(self.phases.names, 0)
-        self.table = np.zeros((count, count))
-        self.parent = np.zeros(1, np.int64)
-        self.phase = np.full(1, -1, np.int64)
-        self.voxels = np.zeros(1, np.int64)
-        self.touches = np.zeros((1, 6), bool)
-        self.edge: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
-        self.done = 0
+    def __init__(self, phases: PhaseTable, shape: tuple[int, ...], spacing: npt.NDArray[np.float64]) -> None:
+        self.phases = phases
+        self.shape = shape
+        self.spacing = spacing
+        self.counts = dict.fromkeys(phases.names, 0)
+        self.table = np.zeros((len(phases), len(phases)))
+        self._geometry = face_geometry(spacing)
+        self._reach = self._geometry[0]
+        self._held: npt.NDArray[Any] | None = None
+        self._summed = 0
+        self._pieces: list[Components] = []
+        self._pairs: list[npt.NDArray[np.int64]] = []
+        self._edge: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
+        self._seen = 0
+        self._numbered = 0
 
-    def add(self, slab: LabelVolume, first: int, last: int) -> None:
-        """Take in planes ``first`` to ``last`` of a slab; the rest of it is seen by windows only."""
+    def add(self, planes: npt.NDArray[Any]) -> None:
+        """Take in the next planes, (n, ny, nz)."""
+        slab = LabelVolume(planes, self.phases, self.spacing)
+        for name, count in slab.voxel_counts().items():
+            self.counts[name] += count
+        phase = phase_index(slab)
+        self._join(find_components(slab), phase)
+        self._seen += phase.shape[0]
+        held = phase if self._held is None else np.concatenate([self._held, phase])
+        self._add_faces(held)
+
+    def _add_faces(self, held: npt.NDArray[Any]) -> None:
+        """Faces of those planes whose windows are all here; the last ones wait for the next slab."""
         from pxm2mesh.quantify import _area_kernels as kernels
 
-        phase = phase_index(slab)
+        first = self._seen - held.shape[0]
+        whole = self._seen == self.shape[0]
+        last = self._seen if whole else max(self._seen - self._reach, self._summed)
+        begin = self._summed - first
         own = np.arange(len(self.phases))
 
         def shifted(a: int, b: int, *rest: Any) -> None:
-            kernels.projected_faces(a + first, b + first, *rest)
+            kernels.projected_faces(a + begin, b + begin, *rest)
 
-        self.table += sum_over_planes(
-            shifted,
-            last - first,
-            lambda: np.zeros_like(self.table),
-            phase,
-            own,
-            own,
-            *face_geometry(self.spacing),
-        )
-        inner = slab.crop((first, 0, 0), (last, *self.shape[1:]))
-        for name, count in inner.voxel_counts().items():
-            self.counts[name] += count
-        self._join(find_components(inner), phase[first:last])
-        self.done += last - first
+        if last > self._summed:
+            make = partial(np.zeros_like, self.table)
+            self.table += sum_over_planes(shifted, last - self._summed, make, held, own, own, *self._geometry)
+            self._summed = last
+        self._held = held[max(self._summed - self._reach - first, 0) :]
 
     def _join(self, pieces: Components, phase: npt.NDArray[np.unsignedinteger]) -> None:
-        offset = len(self.parent) - 1
-        touches = pieces.touches[1:].copy()
-        touches[:, 0] &= self.done == 0
-        touches[:, 1] &= self.done + phase.shape[0] == self.shape[0]
-        self.parent = np.concatenate([self.parent, offset + np.arange(1, len(pieces.voxels))])
-        self.phase = np.concatenate([self.phase, pieces.phase[1:]])
-        self.voxels = np.concatenate([self.voxels, pieces.voxels[1:]])
-        self.touches = np.concatenate([self.touches, touches])
-        if self.edge is not None:
-            same = self.edge[0] == phase[0]
-            below, above = self.edge[1][same], pieces.ids[0][same].astype(np.int64) + offset
-            stride = np.int64(len(self.parent))
-            for pair in np.unique(below * stride + above):
-                a, b = self._root(int(pair // stride)), self._root(int(pair % stride))
-                self.parent[max(a, b)] = min(a, b)
-        self.edge = phase[-1].copy(), pieces.ids[-1].astype(np.int64) + offset
+        """Number the pieces of a slab after those before, and note which go on from the slab before."""
+        touches = pieces.touches.copy()
+        touches[:, 0] &= self._seen == 0
+        touches[:, 1] &= self._seen + phase.shape[0] == self.shape[0]
+        nothing = np.zeros((0, 0, 0), np.uint32)
+        self._pieces.append(Components(nothing, pieces.phase[1:], pieces.voxels[1:], touches[1:]))
+        if self._edge is not None:
+            same = self._edge[0] == phase[0]
+            pairs = np.stack([self._edge[1][same], pieces.ids[0][same].astype(np.int64) + self._numbered])
+            self._pairs.append(np.unique(pairs, axis=1))
+        self._edge = phase[-1].copy(), pieces.ids[-1].astype(np.int64) + self._numbered
+        self._numbered += len(pieces.voxels) - 1
 
-    def _root(self, piece: int) -> int:
-        while self.parent[piece] != piece:
-            self.parent[piece] = self.parent[self.parent[piece]]
-            piece = int(self.parent[piece])
-        return piece
+    def finished(self, order: tuple[int, ...]) -> _Measured:
+        """The sums, with joined pieces as one.
 
-    def finished(self) -> _Measured:
-        """The sums, with joined pieces as one."""
-        root = self.parent
-        while not np.array_equal(root[root], root):
-            root = root[root]
-        kept, number = np.unique(root, return_inverse=True)
-        voxels = np.bincount(number, self.voxels, len(kept)).astype(np.int64)
-        touches = np.zeros((len(kept), 6), bool)
-        np.logical_or.at(touches, number, self.touches)
-        pieces = Components(np.zeros((0, 0, 0), np.uint32), self.phase[kept], voxels, touches)
+        Args:
+            order: The axis of the sample that each of ours is.
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        count = self._numbered + 1  # 0 is no piece
+        below, above = np.concatenate([np.zeros((2, 0), np.int64), *self._pairs], axis=1)
+        links = coo_array((np.ones(len(below), np.uint8), (below, above)), shape=(count, count))
+        joined, number = connected_components(links, directed=False)
+        phase = np.full(joined, -1, np.int64)
+        phase[number[1:]] = np.concatenate([p.phase for p in self._pieces])
+        sizes = np.concatenate([p.voxels for p in self._pieces])
+        voxels = np.zeros(joined, np.int64)
+        np.add.at(voxels, number[1:], sizes)
+        touches = np.zeros((joined, 6), bool)
+        np.logical_or.at(touches, number[1:], np.concatenate([p.touches for p in self._pieces]))
+        back = np.argsort(order)
+        touches = touches.reshape(-1, 3, 2)[:, back].reshape(-1, 6)
+        nothing = np.zeros((0, 0, 0), np.uint32)
         box = _Box(self.phases, _Size(int(np.prod(self.shape))), float(np.prod(self.spacing)))
-        return _Measured(box, self.counts, self.table, pieces)
+        return _Measured(box, self.counts, self.table, Components(nothing, phase, voxels, touches))
