@@ -63,13 +63,32 @@ class NodeTransfer:
     def _match(self, phases: Sequence[str]) -> None:
         source, target = self.source, self.target
         assert source.nodes is not None and target.nodes is not None and source.source is not None
-        shared, here, there = np.intersect1d(cell_numbers(source), cell_numbers(target), return_indices=True)
+        _, here, there = np.intersect1d(cell_numbers(source), cell_numbers(target), return_indices=True)
         labels = [source.phases[p].label for p in phases]
         right = np.isin(source.source.cell_phase()[here], labels)
         pairs = np.stack([source.nodes[here[right]].ravel(), target.nodes[there[right]].ravel()])
         keys = np.unique(pairs[0] * target.point_total + pairs[1])
         self._pairs = np.stack([keys // target.point_total, keys % target.point_total])
         self._counts = np.bincount(self._pairs[1], minlength=target.point_total)
+
+    def gather(self, source: fem.Function) -> Floats | None:
+        """Values at the nodes of the target.
+
+        Args:
+            source: Lagrange function on the source, of degree 1 or 2.
+
+        Returns:
+            On rank 0 (target nodes,) or (target nodes, components), NaN where the source knows nothing.
+        """
+        given = gather_nodes(self.source, source)
+        if given is None or self._pairs is None:
+            return None
+        table = given.reshape(len(given), -1)
+        sums = np.stack(
+            [np.bincount(self._pairs[1], c[self._pairs[0]], len(self._counts)) for c in table.T], -1
+        )
+        means = sums / np.where(self._counts > 0, self._counts, np.nan)[:, None]
+        return np.asarray(means[:, 0] if given.ndim == 1 else means)
 
     def apply(self, source: fem.Function, target: fem.Function, *, component: int = 0) -> None:
         """Fill the nodes of the target that the source knows; the others stay.
@@ -79,10 +98,8 @@ class NodeTransfer:
             target: Of degree 1, one component.
             component: Of the source.
         """
-        given, old = gather_nodes(self.source, source), gather_nodes(self.target, target)
-        new = None
-        if given is not None and old is not None and self._pairs is not None:
-            values = given[:, component] if given.ndim == 2 else given
-            sums = np.bincount(self._pairs[1], values[self._pairs[0]], self.target.point_total)
-            new = np.where(self._counts > 0, sums / np.maximum(self._counts, 1), old)
-        scatter_nodes(self.target, target, new)
+        found, old = self.gather(source), gather_nodes(self.target, target)
+        if found is not None and old is not None:
+            values = found[:, component] if found.ndim == 2 else found
+            old = np.where(np.isnan(values), old, values)
+        scatter_nodes(self.target, target, old)

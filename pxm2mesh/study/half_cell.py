@@ -1,0 +1,84 @@
+"""``[[physics]] model = "half-cell"``: charge and discharge, with or without mechanics."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pxm2mesh.study.fields import Measure, Pressure, Section, Temperature, Time, Voltage, problem
+from pxm2mesh.study.names import PhaseName
+from pxm2mesh.study.protocol import Protocol
+
+Face = Literal["x-", "x+", "y-", "y+", "z-", "z+"]
+
+
+class HalfCellMechanics(Section):
+    """Strain and stress while lithium moves: ``[physics.mechanics]`` below a half-cell.
+
+    Attributes:
+        face: Where the stack is pressed; the collector when absent. The face opposite to it is a mirror.
+        pressure: Stack pressure on it, by a rigid plate.
+        hold: Whether the ``"pressure"`` stays, or the ``"gap"`` once it is pressed.
+        sides: Whether the other faces are mirrors or free.
+        plastic: Phases that flow; all whose material has a yield stress when absent.
+        stress_free: State of lithiation without chemical strain; that of the start when absent.
+        in_flux: Whether the gradient of stress drives lithium.
+        in_potential: Whether stress shifts the open-circuit voltage.
+        order: Degree of the displacement; 1 is some ten times cheaper, and stresses are less accurate.
+        agreement: Passes between lithium and stress end when lithium would answer by less than this.
+    """
+
+    face: Face | None = None
+    pressure: Pressure = Field(default=Measure("5 MPa", "pressure"))
+    hold: Literal["pressure", "gap"] = "pressure"
+    sides: Literal["mirror", "free"] = "mirror"
+    plastic: tuple[PhaseName, ...] | None = None
+    stress_free: float | None = Field(default=None, ge=0, le=1)
+    in_flux: bool = True
+    in_potential: bool = True
+    order: Literal[1, 2] = 2
+    agreement: float = Field(default=1e-4, gt=0, lt=0.1)
+
+
+class HalfCell(Section):
+    """Charge and discharge of the sample as a half-cell: lithium, electrons, ions and charge transfer.
+
+    Attributes:
+        active: Phase of the active material.
+        electrolyte: Phase of the electrolyte.
+        binder: Phase that carries electrons only.
+        collector: Box face held at the cell's voltage.
+        separator: Box face held at the potential of the counter electrode.
+        initial: State of lithiation at the start; 0.9 when neither this nor ``initial_voltage`` is given.
+        initial_voltage: Instead of ``initial``: the open-circuit voltage at the start.
+        protocol: Such as ``"C/3 until 4.3 V"``, ``"4.3 V until C/20"``, ``"rest 10 min"``, ``"-1C for 30 min"``.
+        tolerance: Largest error of the state of lithiation that a time step may add.
+        first_step: First time step after a change of the protocol.
+        largest_step: Longest time step; as long as the tolerance allows when absent.
+        temperature: Of the cell.
+        write_every: Fields are written after so many time steps, and at the end of each step of the protocol.
+        mechanics: Strain and stress as well; lithium and potentials only when absent.
+    """
+
+    model: Literal["half-cell"]
+    active: PhaseName
+    electrolyte: PhaseName
+    binder: PhaseName | None = None
+    collector: Face = "z+"
+    separator: Face = "z-"
+    initial: float | None = Field(default=None, gt=0, lt=1)
+    initial_voltage: Voltage | None = None
+    protocol: Protocol = Field(min_length=1)
+    tolerance: float = Field(default=1e-3, gt=0, lt=0.1)
+    first_step: Time = Field(default=Measure("1 s", "time"))
+    largest_step: Time | None = None
+    temperature: Temperature = Field(default=Measure("298.15 K", "temperature"))
+    write_every: int = Field(default=5, ge=1)
+    mechanics: HalfCellMechanics | None = None
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.initial_voltage is not None and self.initial is not None:
+            raise problem("initial and initial_voltage are both given;", "keep one of them.")
+        return self

@@ -1,0 +1,354 @@
+"""The half-cell and the solid it is in, coupled: lithium swells and shrinks the grains, stress acts back on lithium.
+
+Staggered: in each pass the half-cell is solved with the stress of the last mechanics (and the answer of a free sphere
+implicitly, `simulations.models.stress_terms`), then the mechanics with the new lithium, until the stress no longer
+changes what lithium does. A step is accepted or forgotten by both together. See docs/explanation/coupling.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import fem
+
+from pxm2mesh.errors import NotConvergedError, StudyError
+from pxm2mesh.materials import Material
+from pxm2mesh.materials.laws import Constant
+from pxm2mesh.materials.parameter import Parameter
+from simulations.base.diagnosis import Diagnosis
+from simulations.base.domain import Domain
+from simulations.models import stress_laws
+from simulations.models.cell import Cell, HalfCellOptions, working_part
+from simulations.models.chemomechanics import StressProjection
+from simulations.models.electrochemistry import HalfCell
+from simulations.models.islands import without_islands
+from simulations.models.mechanics import Solid
+from simulations.models.node_transfer import NodeTransfer
+from simulations.models.plasticity import plastic_laws
+from simulations.models.solid_solver import SolverOptions
+from simulations.models.stress_terms import StressTerms
+from simulations.models.supports import Gap, Plate, Support
+
+log = logging.getLogger(__name__)
+Floats = npt.NDArray[np.float64]
+
+_WAYS = ("a line search", "a direct solver and damped passes")
+
+
+@dataclass(frozen=True)
+class StressOptions:
+    """How lithium and stress are coupled.
+
+    Attributes:
+        in_flux: The gradient of stress drives lithium.
+        in_potential: Stress shifts the open-circuit voltage, by 13 mV for 1 GPa.
+        plastic: Phases that flow; None for all whose material has a yield stress.
+        stress_free: State of lithiation without chemical strain; that of the start if None.
+        hold_gap: Once they have pressed, rigid plates stay where they are.
+        degree: Of the displacement: 2, or 1 at a tenth of the cost (see docs/explanation/coupling.md).
+        agreement: Passes end when lithium would answer to what is left of a change of stress by less than this.
+        passes: Most passes in a step.
+        solid: How the displacement is found.
+    """
+
+    in_flux: bool = True
+    in_potential: bool = True
+    plastic: tuple[str, ...] | None = None
+    stress_free: float | None = None
+    hold_gap: bool = False
+    degree: int = 2
+    agreement: float = 1e-4
+    passes: int = 12
+    solid: SolverOptions = field(
+        default_factory=lambda: SolverOptions(rtol=1e-7, linear_rtol=1e-3, keep_preconditioner=True)
+    )
+
+
+class CoupledHalfCell:
+    """A half-cell in a solid; a `simulations.base.stepping.TimeProblem`.
+
+    Args:
+        whole: All that is meshed, from a mesh that is `simulations.models.node_transfer.numbered`.
+        cell: What the half-cell is made of.
+        materials: Material of each meshed phase.
+        supports: How the solid is held.
+        initial: State of lithiation at the start.
+        cell_options: How the half-cell is solved.
+        options: The coupling.
+
+    Attributes:
+        half: The half-cell, on the part that works, cut where the potential jumps.
+        solid: The mechanics, on all that is held, not cut.
+        shares: Phase → share of it that works.
+        x: State of lithiation as the solid sees it.
+        passes: Passes so far.
+        mechanics_iterations: Krylov iterations of the mechanics so far.
+
+    Raises:
+        StudyError: A material lacks what is needed.
+        GeometryError: No path for electrons or ions, or nothing holds the solid.
+    """
+
+    def __init__(
+        self,
+        whole: Domain,
+        cell: Cell,
+        materials: Mapping[str, Material],
+        supports: Iterable[Support],
+        initial: float,
+        *,
+        cell_options: HalfCellOptions | None = None,
+        options: StressOptions | None = None,
+    ) -> None:
+        self.options, supports = options or StressOptions(), list(supports)
+        self.whole = whole
+        free = initial if self.options.stress_free is None else self.options.stress_free
+        materials = {p: _strain_free_at(m, free) for p, m in materials.items() if p in whole.meshed}
+        _require_swelling(materials[cell.active])
+        domain, self.shares = working_part(whole, cell)
+        terms = StressTerms.of(
+            materials[cell.active], fem.functionspace(domain.mesh, ("Lagrange", 1)),
+            in_flux=self.options.in_flux, in_potential=self.options.in_potential,
+            temperature=cell.kinetics.temperature,
+        )  # fmt: skip
+        terms.rest.x.array[:] = terms.implicit(np.array([initial]))
+        self.terms = terms
+        self.half = HalfCell(domain, cell, initial, options=cell_options, stress=terms)
+        body = without_islands(whole.restricted(cut=()), supports)
+        self._make_solid(body, materials, supports, initial)
+        self._to_body = NodeTransfer(domain, body, [cell.active])
+        self._to_cell = NodeTransfer(body, domain, [cell.active])
+        self.time, self.passes, self.mechanics_iterations, self.mechanics_newtons = 0.0, 0, 0, 0
+        self._failed: NotConvergedError | None = None
+        self._relax = 1.0
+        self._stress = fem.Function(terms.rest.function_space)
+        self._stress.x.array[:] = terms.rest.x.array
+        self._balance(0.0)
+        self.solid.accept()
+        self.kept = self.solid.state()
+        self.kept_before = self.kept
+        self.rest, self.rest_before = (fem.Function(terms.rest.function_space) for _ in range(2))
+        for rest in (self.rest, self.rest_before):
+            rest.x.array[:] = self._stress.x.array
+        terms.rest.x.array[:] = self._stress.x.array
+
+    def _make_solid(
+        self, body: Domain, materials: Mapping[str, Material], supports: Sequence[Support], initial: float
+    ) -> None:
+        options, active = self.options, self.half.cell.active
+        self._nodal = fem.Function(
+            fem.functionspace(body.mesh, ("Lagrange", 1)), name="state of lithiation [1]"
+        )
+        self._nodal.x.array[:] = initial
+        # With P1 the strain is constant in a cell, so the chemical strain has to be: else the stress is wrong by half.
+        space = fem.functionspace(body.mesh, ("DG", 0)) if options.degree == 1 else self._nodal.function_space
+        self.x = fem.Function(space, name="state of lithiation [1]")
+        self.x.x.array[:] = initial
+        laws = plastic_laws(materials, options.plastic)
+        if options.hold_gap:
+            pressed = Solid(
+                body, materials, supports, x=self.x, laws=laws, degree=options.degree, options=options.solid
+            )
+            pressed.solve(time=0.0)
+            supports = [_gap_after(pressed, s) if isinstance(s, Plate) else s for s in supports]
+        self.solid = Solid(
+            body, materials, supports, x=self.x, laws=laws, degree=options.degree, options=options.solid
+        )
+        hydrostatic = stress_laws.hydrostatic(self.solid.responses[active].cauchy)
+        self._projection = StressProjection(
+            body, {active: hydrostatic + self.terms.implicit(self.x)}, quadrature_degree=2 * options.degree
+        )
+
+    # ------------------------------------------------------------------ one pass
+
+    def _balance(self, time: float) -> None:
+        """The mechanics with lithium as it is, and what it means for lithium, into ``_stress``."""
+        self._to_body.apply(self.half.state, self._nodal)
+        if self.options.degree == 1:
+            corners = np.asarray(self._nodal.function_space.dofmap.list)
+            self.x.x.array[np.asarray(self.x.function_space.dofmap.list)[:, 0]] = self._nodal.x.array[
+                corners
+            ].mean(1)
+        else:
+            self.x.x.array[:] = self._nodal.x.array
+        record = self.solid.solve(time=time)
+        self.mechanics_newtons += record.iterations
+        self.mechanics_iterations += record.linear_iterations
+        self._to_cell.apply(self._projection.update(), self._stress)
+        self.passes += 1
+
+    def _disagreement(self) -> float:
+        """How much lithium would answer to what the stress has changed since it was solved for."""
+        blocks = self.half.active_blocks
+        x = self.half.state.x.array.reshape(-1, 2)[blocks, 0]
+        change = (self._stress.x.array - self.terms.rest.x.array)[blocks]
+        return float(max(self.half.domain.comm.allgather(self.terms.influence(x, change))))
+
+    def settle(self) -> None:
+        """Find the potentials for the control that is set, with lithium and stress as they are."""
+        self.terms.rest.x.array[:] = self.rest.x.array
+        self.half.settle()
+
+    # ------------------------------------------------------------------ TimeProblem
+
+    def attempt(self, step: float) -> None:
+        """Solve both for the state at ``time + step``; `NotConvergedError` if one fails or they disagree."""
+        self._failed = None
+        try:
+            self._attempt(step)
+        except NotConvergedError as error:
+            self._failed = error
+            raise
+
+    def _attempt(self, step: float) -> None:
+        self._predict(step)
+        for number in range(self.options.passes):
+            self.half.attempt(step, again=number > 0)
+            self._balance(self.time + step)
+            left = self._disagreement()
+            log.info(
+                "t = %.6g s, pass %d: lithium and stress disagree by %.2e", self.time + step, number, left
+            )
+            if left <= self.options.agreement:
+                return
+            rest = self.terms.rest.x.array
+            rest += self._relax * (self._stress.x.array - rest)
+        raise NotConvergedError(
+            f"lithium and stress still disagree by {left:.1e} after {self.options.passes} passes;",
+            reason="passes", iterations=self.options.passes, residual=left, time=self.time + step,
+            hint="take shorter steps (largest_step), or allow a larger disagreement.",
+        )  # fmt: skip
+
+    def _predict(self, step: float) -> None:
+        """Carry the stress and the displacement on as they have been going."""
+        last = self.half.bdf.last_step
+        share = 0.0 if last is None else step / last
+        self.terms.rest.x.array[:] = self.rest.x.array + share * (
+            self.rest.x.array - self.rest_before.x.array
+        )
+        guess = {
+            k: self.kept[k] + share * (self.kept[k] - self.kept_before[k]) for k in ("displacement", "plates")
+        }
+        self.solid.restore({**self.kept, **guess})
+
+    def error(self) -> float:
+        """That of lithium."""
+        return self.half.error()
+
+    def commit(self) -> None:
+        """Keep the step in both."""
+        self.half.commit()
+        self.time = self.half.time
+        self.solid.accept()
+        self.kept_before, self.kept = self.kept, self.solid.state()
+        self.rest_before.x.array[:] = self.rest.x.array
+        self.rest.x.array[:] = self._stress.x.array
+
+    def restore(self) -> None:
+        """Forget the step in both."""
+        self.half.restore()
+        self.solid.restore(self.kept)
+        self.terms.rest.x.array[:] = self.rest.x.array
+
+    def interrupt(self) -> None:
+        """The next step is backward Euler."""
+        self.half.interrupt()
+
+    def ways(self) -> Sequence[str]:
+        """A line search; with it a direct solver and passes that take half of each change."""
+        return _WAYS
+
+    def solve_by(self, way: str | None) -> None:
+        """Attempts go this way from now on; None for the ordinary one."""
+        self.half.solve_by(None if way is None else self.half.ways()[_WAYS.index(way)])
+        self._relax = 0.5 if way == _WAYS[1] else 1.0
+
+    def diagnose(self) -> Diagnosis:
+        """Of the part that failed."""
+        failed = self._failed
+        if failed is None or failed.reason in ("newton", "exhausted"):
+            return self.half.diagnose()
+        if failed.reason == "passes":
+            return Diagnosis({"stress": failed.residual or 0.0}, None, "stress and lithium drive each other")
+        cause = "the solid cannot carry the strain of its grains: look for thin necks and cells of bad shape"
+        return Diagnosis({"displacement": failed.residual or 0.0}, self.solid.worst_place(), cause)
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def node_fields(self) -> dict[str, fem.Function]:
+        """Name → function on the half-cell's domain: part of all that decides what follows."""
+        bdf = self.half.bdf
+        return {"old": bdf.old, "older": bdf.older, "rest": self.rest, "rest before": self.rest_before}
+
+    def body_fields(self) -> dict[str, fem.Function]:
+        """The same on the solid's domain; fill them, then call `resume`."""
+        before = fem.Function(self.solid.space)
+        before.x.array[:] = self.kept_before["displacement"]
+        return {
+            "displacement": self.solid.displacement,
+            "displacement before": before,
+            **self.solid.history(),
+        }
+
+    def numbers(self) -> dict[str, Any]:
+        """The rest of it."""
+        plates = {k: self.kept[k].tolist() for k in ("plates", "walls", "forces")}
+        counts = {
+            "passes": self.passes,
+            "newtons": self.mechanics_newtons,
+            "iterations": self.mechanics_iterations,
+        }
+        return {
+            **self.half.numbers(),
+            **plates,
+            "plates before": self.kept_before["plates"].tolist(),
+            **counts,
+        }
+
+    def resume(self, numbers: Mapping[str, Any], body_fields: Mapping[str, fem.Function]) -> None:
+        """Go on from `numbers`; the functions of `node_fields` and ``body_fields`` have been filled."""
+        self.half.resume(numbers)
+        self.time = self.half.time
+        self.passes, self.mechanics_newtons = numbers["passes"], numbers["newtons"]
+        self.mechanics_iterations = numbers["iterations"]
+        found = {k: np.array(numbers[k]) for k in ("plates", "walls", "forces")}
+        state = self.solid.state()
+        self.kept = {**state, **found}
+        self.kept_before = {
+            **self.kept,
+            "displacement": body_fields["displacement before"].x.array.copy(),
+            "plates": np.array(numbers["plates before"]),
+        }
+        self.restore()
+
+    def forget(self) -> None:
+        """Drop what solvers keep from step to step, so that a continued run does the very same."""
+        self.half.forget()
+        self.solid.forget()
+
+
+def _strain_free_at(material: Material, x: float) -> Material:
+    if material.swelling is None:
+        return material
+    reference = Parameter("swelling.reference", Constant(x), "dimensionless", "1", source="state at assembly")
+    return replace(material, swelling=replace(material.swelling, reference=reference))
+
+
+def _require_swelling(material: Material) -> None:
+    for name in ("swelling.volume_strain", "elastic.youngs_modulus", "elastic.poisson_ratio"):
+        if material.get(name) is None:
+            raise StudyError(
+                f"material {material.name!r} has no {name}, which a half-cell with mechanics needs;",
+                hint="give it in a material file of your own, or leave [physics.mechanics] out.",
+            )
+
+
+def _gap_after(pressed: Solid, plate: Plate) -> Gap:
+    """A wall where the plate has come to rest."""
+    moved = pressed.plate_displacement(plate.face)
+    return Gap(plate.face, -moved if plate.face[1] == "+" else moved)

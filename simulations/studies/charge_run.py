@@ -1,0 +1,289 @@
+"""One protocol of a half-cell on its way: what is written after each step, and where to go on."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time as clock
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pxm2mesh.errors import DataError, NotConvergedError
+from pxm2mesh.progress import Task as ProgressTask
+from pxm2mesh.study import digest_of
+from pxm2mesh.study.half_cell import HalfCell as HalfCellSection
+from simulations.base.checkpoint import load_checkpoint, save_checkpoint
+from simulations.base.domain import Domain, on_root
+from simulations.base.fields import gather_nodes
+from simulations.base.output import ResultSeries, ScalarTable
+from simulations.base.protocol import Current, Rest, Step, Voltage
+from simulations.base.stepping import Event, StepOptions, StepStatistics, run_until
+from simulations.models.coupling import CoupledHalfCell
+from simulations.models.electrochemistry import HalfCell
+from simulations.models.node_transfer import NodeTransfer
+from simulations.studies.charge_output import SOLID_COLUMNS, SolidFields, solid_numbers, stress_columns
+
+if TYPE_CHECKING:
+    from simulations.studies.run import Task
+
+log = logging.getLogger(__name__)
+
+COLUMNS = (
+    "step", "protocol step", "time [s]", "time step [s]", "voltage [V]", "current [pA]", "rate [C]", "charge [pC]",
+    "capacity [mAh/g]", "mean lithiation [1]", "lowest surface lithiation [1]", "highest surface lithiation [1]",
+    "lithium balance [1]", "spread of currents [1]", "Newton iterations", "linear iterations", "wall time [s]",
+)  # fmt: skip
+_EDGE = 0.01
+"""Share of lithium at the surface at which a step of the protocol ends: nothing is left, or nothing fits in."""
+_CHECKPOINT_EVERY = 10
+
+
+class ChargeRun:
+    """A model, stepped through a protocol, with its table, series and checkpoints.
+
+    Args:
+        task: The entry with its study and folder.
+        model: With or without mechanics.
+        whole: All cells, cut where the half-cell is; fields are written on it when there is mechanics.
+        steps: The protocol.
+        density: Of the active material, kg/m³; None where it is not known.
+
+    Attributes:
+        events: What ended each step of the protocol.
+        statistics: Steps accepted, rejected and failed.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: HalfCell | CoupledHalfCell,
+        whole: Domain,
+        steps: tuple[Step, ...],
+        density: float | None,
+    ) -> None:
+        self.task, self.model, self.steps = task, model, steps
+        self.solid = model if isinstance(model, CoupledHalfCell) else None
+        self.half = half = model.half if isinstance(model, CoupledHalfCell) else model
+        physics: HalfCellSection = task.physics
+        self.events: list[str] = []
+        self.statistics = StepStatistics()
+        self.position, self.began = 0, 0.0
+        self.next_step: float | None = None
+        self.lithium = half.lithium()
+        self.grams = math.nan if density is None else half.volume * 1e-18 * density * 1e3
+        self.start = clock.perf_counter()
+        largest = math.inf if physics.largest_step is None else physics.largest_step.value
+        self.options = StepOptions(first=physics.first_step.value, largest=largest)
+        self.path = task.folder / "checkpoints" / f"half-cell{task.suffix}.npz"
+        self.key = digest_of(physics, dict(task.study.materials), on_root(task.comm, self._mesh_digest))
+        found = None if task.fresh else load_checkpoint(self.path, half.domain, self.key, self._nodes())
+        self.saved, self.body = "", ""
+        if found is not None:
+            self._resume(found)
+        self._open_output(physics, whole, found)
+
+    def _open_output(self, physics: HalfCellSection, whole: Domain, found: Mapping[str, Any] | None) -> None:
+        task, half = self.task, self.half
+        self.columns: tuple[str, ...] = COLUMNS
+        self.output, self.to_output, self.solid_fields = half.domain, None, None
+        if self.solid is not None and physics.mechanics is not None:
+            self.face = physics.mechanics.face or physics.collector
+            self.columns += SOLID_COLUMNS + stress_columns(self.solid.solid)
+            self.output = whole
+            self.to_output = NodeTransfer(half.domain, whole, half.domain.meshed)
+            self.solid_fields = SolidFields(self.solid.solid, whole)
+        self.table = ScalarTable(
+            task.path("scalars.csv"), self.columns, half.domain, keep_rows=found["rows"] if found else None
+        )
+        until = half.time if found else None
+        self.series = ResultSeries(task.path("results.pvd"), self.output, keep_until=until)
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _mesh_digest(self) -> str:
+        from simulations.studies.run import MESH
+
+        with (self.task.folder / MESH).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def _nodes(self) -> dict[str, Any]:
+        if self.solid is not None:
+            return self.solid.node_fields()
+        return {"old": self.half.bdf.old, "older": self.half.bdf.older}
+
+    def _resume(self, found: Mapping[str, Any]) -> None:
+        half = self.half
+        if self.solid is None:
+            half.resume(found)
+        else:
+            fields, path = self.solid.body_fields(), self.path.with_name(found["body"])
+            if load_checkpoint(path, self.solid.solid.domain, self.key, {}, cells=fields) is None:
+                raise DataError(f"the checkpoint {self.path} wants {path.name}, which is not there;",
+                                hint="remove it to start again.")  # fmt: skip
+            self.solid.resume(found, fields)
+        self.body = found.get("body", "")
+        self.position, self.began, self.next_step = found["position"], found["began"], found["next"]
+        self.lithium, self.events = found["lithium"], list(found["events"])
+        log.info("going on at t = %.6g s, step %d of the protocol", half.time, self.position + 1)
+
+    def _save(self) -> None:
+        """The state of the last accepted step; solvers forget, so that a continued run does the very same."""
+        self.model.forget()
+        values: dict[str, Any] = {"position": self.position, "began": self.began, "next": self.next_step,
+                  "rows": self.table.rows, "lithium": self.lithium, "events": self.events}  # fmt: skip
+        if self.solid is None:
+            values |= self.half.numbers()
+        else:  # the solid first and beside the last one: the file that names it is whole or absent
+            self.body = f"{self.path.stem}-solid-{'b' if self.body.endswith('a.npz') else 'a'}.npz"
+            fields = self.solid.body_fields()
+            save_checkpoint(
+                self.path.with_name(self.body), self.solid.solid.domain, self.key, {}, {}, cells=fields
+            )
+            values |= {**self.solid.numbers(), "body": self.body}
+        save_checkpoint(self.path, self.half.domain, self.key, self._nodes(), values)
+        self.saved = f"checkpoints/{self.path.name} at t = {self.half.time:.6g} s"
+
+    def _last_good(self) -> str:
+        """Write the last accepted state, and say where."""
+        self._save()
+        return self.saved
+
+    # ------------------------------------------------------------------ the protocol
+
+    def go(self) -> None:
+        """Every step of the protocol, from where the checkpoint left off.
+
+        Raises:
+            NotConvergedError: A step failed whatever was tried; the last good state is on disk.
+        """
+        with self.task.progress.task("half-cell", total=len(self.steps)) as shown:
+            shown.advance(self.position)
+            while self.position < len(self.steps):
+                self._step(self.steps[self.position], shown)
+
+    def _step(self, step: Step, shown: ProgressTask) -> None:
+        half = self.half
+        if isinstance(step, Voltage):
+            half.hold_voltage(step.voltage)
+        else:
+            half.hold_current(step.rate * half.one_c if isinstance(step, Current) else 0.0)
+        if self.next_step is None:
+            self._begin()
+        events = self._events(step)
+
+        def accepted(length: float, following: float) -> None:
+            self.next_step = following
+            self._row(length)
+            done = (half.time - self.began) / step.until_time
+            note = (f"t = {half.time:.4g} s, step {self.statistics.accepted} of {length:.3g} s, {half.voltage:.4f} V, "
+                    f"x = {half.mean():.4f}, {half.iterations} Newton iterations, {done:.0%}")  # fmt: skip
+            shown.advance(0.0, note)
+            if self.statistics.accepted % self.task.physics.write_every == 0:
+                self._fields()
+            if self.statistics.accepted % _CHECKPOINT_EVERY == 0:
+                self._save()
+
+        met = [e for e in events if e.value() >= -self.options.event_width]
+        if met:
+            reason = f"{met[0].name} already holds"
+        else:
+            end = self.began + step.until_time
+            try:
+                event, _ = run_until(self.model, end, self.options, events=events, accepted=accepted,
+                                     step=self.next_step, statistics=self.statistics,
+                                     checkpoint=self._last_good)  # fmt: skip
+            except NotConvergedError:
+                self._fields()
+                raise
+            reason = event.name if event is not None else "time is over"
+        self.events.append(
+            f"step {self.position + 1}: {reason} at t = {half.time:.6g} s, {half.voltage:.5f} V"
+        )
+        log.info("%s", self.events[-1])
+        self._fields()
+        self.position, self.next_step = self.position + 1, None
+        shown.advance(1.0, reason)
+        self._save()
+
+    def _begin(self) -> None:
+        """The potentials at the beginning of a step of the protocol."""
+        half = self.half
+        self.began = half.time
+        try:
+            self.model.settle()
+        except NotConvergedError as error:
+            kept = self._last_good()
+            raise NotConvergedError(
+                f"at t = {half.time:.6g} s the current of step {self.position + 1} of the protocol cannot be set: "
+                f"{error.message} {half.diagnose()};",
+                reason=error.reason, iterations=error.iterations, residual=error.residual, time=half.time,
+                hint=f"the last good state is in {kept}; {error.hint}",
+            ) from error  # fmt: skip
+        self._row(0.0)
+        if half.time == 0.0:
+            self._fields()
+
+    def _events(self, step: Step) -> list[Event]:
+        half = self.half
+        events = [Event("lithium at the surface is used up", lambda: _EDGE - half.surface()[0]),
+                  Event("the surface is full of lithium", lambda: half.surface()[1] - (1 - _EDGE))]  # fmt: skip
+        if isinstance(step, Current) and step.until_voltage is not None:
+            limit, sign = step.until_voltage, math.copysign(1.0, step.rate)
+            events.append(Event(f"voltage reached {limit:g} V", lambda: sign * (half.voltage - limit)))
+        if isinstance(step, Voltage) and step.until_rate is not None:
+            least = step.until_rate
+            events.append(
+                Event(f"current fell to {least:g} C", lambda: least - abs(half.current) / half.one_c)
+            )
+        return [] if isinstance(step, Rest) else events
+
+    # ------------------------------------------------------------------ output
+
+    def per_gram(self, charge: float) -> float:
+        """Charge in pC → mAh per gram of the active material that works; NaN where its density is not known."""
+        return charge * 1e-12 / 3.6 / self.grams
+
+    def _row(self, length: float) -> None:
+        half = self.half
+        low, high = half.surface()
+        balance = abs(self.lithium - half.lithium() - half.charge) / max(
+            abs(half.charge), 1e-6 * half.one_c * 3600
+        )
+        level = max(abs(half.current), 1e-3 * half.one_c)
+        spread = max(abs(value - half.current) for value in half.boundary_currents().values()) / level
+        row: dict[str, Any] = dict(zip(COLUMNS, (
+            self.table.rows, self.position + 1, half.time, length, half.voltage, half.current,
+            half.current / half.one_c, half.charge, self.per_gram(half.charge), half.mean(), low, high, balance,
+            spread, half.iterations, half.linear_iterations, round(clock.perf_counter() - self.start, 2),
+        ), strict=True))  # fmt: skip
+        if self.solid is not None:
+            row |= solid_numbers(self.solid, self.face)
+        self.table.append(row)
+
+    def _fields(self) -> None:
+        half = self.half
+        to_output = self.to_output
+        values = gather_nodes(half.domain, half.state) if to_output is None else to_output.gather(half.state)
+        fields: dict[str, npt.NDArray[np.float64]] = {}
+        if values is not None:
+            active, ions = self._of_phase(half.cell.active), self._of_phase(half.cell.electrolyte)
+            fields["lithiation [1]"] = np.where(active, values[:, 0], np.nan)
+            fields["concentration [mol/m3]"] = fields["lithiation [1]"] * half.cell.maximum_concentration
+            fields["electron potential [V]"] = np.where(ions, np.nan, values[:, 1] + half.reference)
+            fields["ion potential [V]"] = np.where(ions, values[:, 1], np.nan)
+        cells: dict[str, npt.NDArray[np.float64]] = {}
+        if self.solid_fields is not None:
+            fields |= self.solid_fields.nodes()
+            cells = self.solid_fields.cells()
+        self.series.write(half.time, fields, cells)
+
+    def _of_phase(self, phase: str) -> npt.NDArray[np.bool_]:
+        domain = self.output
+        assert domain.source is not None and domain.nodes is not None
+        found = np.zeros(domain.point_total, dtype=bool)
+        found[domain.nodes[domain.source.cell_phase() == domain.phases[phase].label]] = True
+        return found
