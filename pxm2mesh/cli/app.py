@@ -30,6 +30,8 @@ VERBS = (
     "solve",
     "report",
     "compare",
+    "export",
+    "schema",
     "doctor",
 )
 """In the order of the help page; each is a module here with a function of its name."""
