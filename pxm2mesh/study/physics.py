@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pxm2mesh.study.diffusion import Diffusion
-from pxm2mesh.study.fields import ArealConductance, Conductivity, Measure, Section, Temperature, Time
+from pxm2mesh.study.fields import ArealConductance, Conductivity, Section
+from pxm2mesh.study.half_cell import HalfCell as HalfCell
+from pxm2mesh.study.mechanics import Mechanics
 from pxm2mesh.study.names import PairName, PhaseName
-from pxm2mesh.study.protocol import Protocol
 
 Direction = Literal["x", "y", "z"]
-Face = Literal["x-", "x+", "y-", "y+", "z-", "z+"]
 
 
 class Conduction(Section):
@@ -34,38 +34,5 @@ class Conduction(Section):
     order: Literal[1, 2] = 1
 
 
-class HalfCell(Section):
-    """Charge and discharge of the sample as a half-cell: lithium, electrons, ions and charge transfer.
-
-    Attributes:
-        active: Phase of the active material.
-        electrolyte: Phase of the electrolyte.
-        binder: Phase that carries electrons only.
-        collector: Box face held at the cell's voltage.
-        separator: Box face held at the potential of the counter electrode.
-        initial: State of lithiation at the start.
-        protocol: Such as ``"C/3 until 4.3 V"``, ``"4.3 V until C/20"``, ``"rest 10 min"``, ``"-1C for 30 min"``.
-        tolerance: Largest error of the state of lithiation that a time step may add.
-        first_step: First time step after a change of the protocol.
-        largest_step: Longest time step; as long as the tolerance allows when absent.
-        temperature: Of the cell.
-        write_every: Fields are written after so many time steps, and at the end of each step of the protocol.
-    """
-
-    model: Literal["half-cell"]
-    active: PhaseName
-    electrolyte: PhaseName
-    binder: PhaseName | None = None
-    collector: Face = "z+"
-    separator: Face = "z-"
-    initial: float = Field(default=0.9, gt=0, lt=1)
-    protocol: Protocol = Field(min_length=1)
-    tolerance: float = Field(default=1e-3, gt=0, lt=0.1)
-    first_step: Time = Field(default=Measure("1 s", "time"))
-    largest_step: Time | None = None
-    temperature: Temperature = Field(default=Measure("298.15 K", "temperature"))
-    write_every: int = Field(default=5, ge=1)
-
-
-Physics = Annotated[Conduction | HalfCell | Diffusion, Field(discriminator="model")]
+Physics = Annotated[Conduction | HalfCell | Diffusion | Mechanics, Field(discriminator="model")]
 """Any of the models; ``model`` says which."""

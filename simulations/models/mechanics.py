@@ -321,6 +321,15 @@ class Solid:
         if self._tensor is not None:
             self._tensor.x.array[:], self._accumulated.x.array[:] = state["tensor"], state["accumulated"]
 
+    def history(self) -> dict[str, fem.Function]:
+        """What the points remember, by name; empty where nothing does."""
+        return {} if self._tensor is None else {"tensor": self._tensor, "accumulated": self._accumulated}
+
+    @property
+    def quadrature(self) -> Mapping[str, int]:
+        """Metadata of the measures with which stress and history are integrated."""
+        return MappingProxyType(self._metadata)
+
     @property
     def accumulated_plastic_strain(self) -> fem.Function | None:
         """Accumulated plastic strain at the quadrature points; None without plastic phases."""
