@@ -7,6 +7,7 @@ still to come is small beside it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,9 @@ import numpy.typing as npt
 from pxm2mesh.quantify import _operator_kernels as operator
 from pxm2mesh.quantify import _smoother_kernels as smoother
 from pxm2mesh.quantify._parallel import run_all
+from pxm2mesh.quantify._stopping import Solution, iterations_to_come, remaining_error
+
+logger = logging.getLogger(__name__)
 
 F = np.float32
 Array = npt.NDArray[np.float32]
@@ -33,6 +37,12 @@ _SMALL = 150_000
 """Cells below which a level is not shared between threads."""
 _presmooth: Any = smoother.presmooth  # mypy cannot count the arguments of kernels called with *
 _postsmooth: Any = smoother.postsmooth
+_TRIAL, _PATIENCE, _WORTH = 8, 16, 12
+"""A medium is hard when more than `_WORTH` iterations are still to come after `_TRIAL`, or after `_PATIENCE`."""
+_CONTRAST = 200
+"""Ratio of conductivities from which on blocks are not tried: their gains come in fits and end too early."""
+_LARGEST_GRAPH = 40_000_000
+"""Cells up to which a hard medium is solved as a graph (some 100 bytes each)."""
 _NO_COUNT = np.zeros((1, 1, 1), np.uint8)
 _NO_FACES = np.zeros((1, 1, 1), F)
 
@@ -50,6 +60,14 @@ class Operator:
     ky: Array = field(default_factory=lambda: _NO_FACES)
     kx: Array = field(default_factory=lambda: _NO_FACES)
     dg: Array = field(default_factory=lambda: _NO_FACES)
+
+    @property
+    def conducting(self) -> npt.NDArray[np.bool_]:
+        """Padded, which cells of a finest level (kind 0 or 1) current can flow through."""
+        inside = (self.count > 0) if self.kind == 0 else self.rho < smoother.LIMIT
+        out = np.zeros(self.shape, np.bool_)
+        out[1:-1, 1:-1, 1:-1] = inside[1:-1, 1:-1, 1:-1]
+        return out
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -118,23 +136,6 @@ class Level:
         return float(self.part.sum())
 
 
-@dataclass(frozen=True)
-class Solution:
-    """What the iteration ended with.
-
-    Attributes:
-        energy: Conductance between the plates on the lattice.
-        iterations: Iterations done.
-        remaining: Estimate of the relative error of ``energy`` that is left.
-        converged: Whether that is below the tolerance.
-    """
-
-    energy: float
-    iterations: int
-    remaining: float
-    converged: bool
-
-
 class Multigrid:
     """A hierarchy of lattices for one operator.
 
@@ -142,10 +143,14 @@ class Multigrid:
         fine: The operator of the finest level, kind 0 or 1.
         wrap: Whether the sides across the second and third axis are periodic.
         transport: The axis between the plates.
+        contrast: Largest over smallest conductivity.
     """
 
-    def __init__(self, fine: Operator, wrap: tuple[bool, bool], transport: int) -> None:
+    def __init__(
+        self, fine: Operator, wrap: tuple[bool, bool], transport: int, contrast: float = 1.0
+    ) -> None:
         self.transport = transport
+        self.contrast = contrast
         self.fine = Level(fine, wrap)
         self.levels: list[Level] = []
         operator_ = fine
@@ -201,6 +206,8 @@ class Multigrid:
         x = np.zeros(op.shape, F) if keep else _NO_FACES
         if residual <= 1e-20 * energy**2:
             return Solution(energy, 0, 0.0, True), drop, x
+        if self.contrast > _CONTRAST and self._fits_graph():
+            return self._go_on_as_graph(energy, 0, tolerance, limit, x if keep else None, report), drop, x
         p = np.zeros(op.shape, F)
         history: list[float] = []
         previous = 0.0
@@ -216,13 +223,43 @@ class Multigrid:
             self._advance(alpha, x, p, keep)
             energy -= alpha * product
             history.append(alpha * product / energy)
-            remaining = _remaining(history)
+            remaining = remaining_error(history)
             report(iteration, energy, remaining)
             if not np.isfinite(energy) or energy <= 0:
                 return Solution(energy, iteration, np.inf, False), drop, x
             if remaining < tolerance:
                 return Solution(energy, iteration, remaining, True), drop, x
+            if iteration >= _TRIAL and iteration < limit and self._is_hard(history, tolerance):
+                del p
+                found = self._go_on_as_graph(energy, iteration, tolerance, limit, x if keep else None, report)
+                return found, drop, x
         return Solution(energy, limit, remaining, False), drop, x
+
+    def _is_hard(self, history: list[float], tolerance: float) -> bool:
+        slow = len(history) >= _PATIENCE or iterations_to_come(history, tolerance) > _WORTH
+        return slow and self._fits_graph()
+
+    def _fits_graph(self) -> bool:
+        return int(np.count_nonzero(self.fine.operator.conducting)) <= _LARGEST_GRAPH
+
+    def _go_on_as_graph(
+        self, energy: float, done: int, tolerance: float, limit: int, x: Array | None,
+        report: Callable[[int, float, float], None],
+    ) -> Solution:  # fmt: skip
+        """Finish with groups of connected cells in place of blocks."""
+        from pxm2mesh.quantify._aggregation import AggregationMultigrid, matrix_of
+
+        op = self.fine.operator
+        cells = op.conducting
+        self.levels.clear()  # their memory serves the graph
+        residual = self.fine.b[cells].astype(np.float64)
+        matrix = matrix_of(op.kind, op.count, op.rho, op.axis, self.fine.wrap, cells)
+        logger.info("a hard medium for blocks of voxels: solved as a graph of %d cells", len(matrix))
+        graph = AggregationMultigrid(matrix)
+        found, correction = graph.solve(residual, energy, done, tolerance, limit, x is not None, report)
+        if x is not None:
+            x[cells] += correction.astype(F)
+        return found
 
     def _profile(self) -> tuple[npt.NDArray[np.float64], float]:
         """Best potential that depends on the position along the axis only, and its energy."""
@@ -280,23 +317,6 @@ class Multigrid:
             partial(smoother.advance, first, last, F(alpha), level.b, level.x, x, p, keep, part)
             for first, last in level.chunks
         )
-
-
-def _remaining(history: list[float]) -> float:
-    """Relative error still to come, if the last gains go on shrinking as they did.
-
-    Gains of hard media (percolation threshold, slits, sheets) shrink slowly and in fits, so the rate is
-    taken over up to eight iterations and the largest of the last three gains counts.
-    """
-    if len(history) < 2:
-        return np.inf
-    span = min(8, len(history) - 1)
-    rate = (max(history[-2:]) / max(history[-span - 1 : len(history) - span + 1])) ** (1 / span)
-    if len(history) == 2:
-        rate = history[-1] / history[-2]
-    rate = min(max(rate, 0.3), 0.98)
-    gain = history[-1] if rate < 0.5 else max(history[-3:])
-    return float(gain * rate / (1 - rate))
 
 
 def _wrap(plane: Array, wrap: tuple[bool, bool]) -> None:

@@ -95,7 +95,8 @@ def tortuosity(
 
     References:
         S. Cooper et al., SoftwareX 5, 203 (2016) (tortuosity factor by finite volumes on voxels);
-        D. Braess, Computing 55, 379 (1995) (aggregation multigrid with scaled coarse operators).
+        D. Braess, Computing 55, 379 (1995) (aggregation multigrid with scaled coarse operators);
+        Y. Notay, Electron. Trans. Numer. Anal. 37, 123 (2010) (groups of connected cells, for hard media).
     """
     conductivity = _conductivities(volume, phases)
     if direction not in AXES:
@@ -195,7 +196,7 @@ def _solve(
     fine = _operator(phase, mask, conductivity / best, turned, (spacing[turned] / spacing) ** 2, wrap)
     wet = mask[1:-1, 1:-1, 1:-1] > 0 if keep else None
     del mask
-    grid = Multigrid(fine, wrap, turned)
+    grid = Multigrid(fine, wrap, turned, contrast=best / float(conductivity[conductivity > 0].min()))
 
     def report(iteration: int, energy: float, remaining: float) -> None:
         logger.debug("iteration %d: conductance %.8g, remaining error %.1e", iteration, energy, remaining)
@@ -231,6 +232,7 @@ def _potential(
     shape = [1, 1, 1]
     shape[axis] = -1
     field = error[1:-1, 1:-1, 1:-1] + profile.reshape(shape)
+    np.clip(field, 0, 1, out=field)  # it has no maximum between the plates; what is beyond is not converged
     field[~wet] = np.nan
     return field
 

@@ -197,7 +197,7 @@ def dense_reference(labels: npt.NDArray[np.bool_], values: tuple[float, float], 
 
 
 @pytest.mark.parametrize("periodic", [True, False])
-@pytest.mark.parametrize("values", [(1.0, 0.05), (0.3, 1.0)])
+@pytest.mark.parametrize("values", [(1.0, 0.05), (0.3, 1.0), (1e-5, 1.0), (1.0, 1e-3)])
 def test_multigrid_equals_a_direct_solve(periodic: bool, values: tuple[float, float]) -> None:
     """Odd sizes on purpose: the last block of a coarse level is then half empty."""
     labels = np.random.default_rng(11).random((9, 7, 11)) < 0.5
@@ -214,6 +214,37 @@ def test_percolation_threshold_is_solved_to_the_tolerance() -> None:
     fine = tortuosity(volume(labels), "matrix", "x", tolerance=1e-7)
     assert fine.tortuosity_factor > 20
     assert rough.effective_conductivity == pytest.approx(fine.effective_conductivity, rel=2e-3)
+
+
+@pytest.mark.parametrize("share", [0.32, 0.33, 0.37])
+def test_percolation_threshold_takes_at_most_40_iterations(share: float) -> None:
+    """Blocks that join unconnected passages take up to 120; the looser answer must be right all the same."""
+    labels = np.random.default_rng(2).random((64, 64, 64)) > share
+    found = tortuosity(volume(labels), "matrix", "y")
+    assert found.iterations <= 40
+    exact = tortuosity(volume(labels), "matrix", "y", tolerance=1e-7).tortuosity_factor
+    assert found.tortuosity_factor == pytest.approx(exact, rel=2e-4)
+
+
+def test_field_of_a_hard_medium_carries_the_same_current_through_every_plane() -> None:
+    """The graph adds to the field that the blocks began; losing either part breaks the current."""
+    labels = np.random.default_rng(2).random((40, 40, 40)) > 0.345
+    found = tortuosity(volume(labels), "matrix", "x", tolerance=1e-7, potential=True)
+    field = found.potential
+    assert field is not None and np.nanmax(field) <= 1 and np.nanmin(field) >= 0
+    through = np.nansum(-np.diff(field, axis=0), axis=(1, 2)) / 40
+    np.testing.assert_allclose(through, found.effective_conductivity, rtol=2e-3)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_strong_contrast_of_two_conductors_is_solved_to_the_tolerance(periodic: bool) -> None:
+    """10⁶ near the threshold: blocks alone stop at more than twice the conductivity, believing it settled."""
+    labels = np.random.default_rng(1).random((32, 32, 32)) < 0.32
+    values = {"matrix": 1e-6, "other": 1.0}
+    rough = tortuosity(volume(labels), values, "z", periodic=periodic)
+    fine = tortuosity(volume(labels), values, "z", periodic=periodic, tolerance=1e-7)
+    assert rough.iterations <= 40
+    assert rough.effective_conductivity == pytest.approx(fine.effective_conductivity, rel=2e-4)
 
 
 def test_running_out_of_iterations_is_an_error_with_numbers() -> None:
