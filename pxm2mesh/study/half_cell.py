@@ -38,7 +38,7 @@ class HalfCellMechanics(Section):
     in_flux: bool = True
     in_potential: bool = True
     order: Literal[1, 2] = 2
-    agreement: float = Field(default=1e-4, gt=0, lt=0.1)
+    agreement: float = Field(default=1e-3, gt=0, lt=0.1)
 
 
 class HalfCell(Section):

@@ -258,14 +258,14 @@ class _Ladder:
 def _locate(
     problem: TimeProblem, passed: Sequence[Event], events: Sequence[Event], step: float, options: StepOptions
 ) -> tuple[Event, float]:
-    """Shorten a step that passed events until the first of them is met; regula falsi with safeguards."""
+    """Shorten a step that passed events until the first of them is met: regula falsi, with the end that stays halved (Illinois)."""
     high, high_value = step, max(event.value() for event in passed)
     problem.restore()
     low, low_value = 0.0, max(event.value() for event in passed)
-    first = max(passed, key=lambda event: event.value())
+    first, above = max(passed, key=lambda event: event.value()), True
     for trial in range(40):
         share = low_value / (low_value - high_value) if low_value < 0 < high_value else 0.5
-        share = 0.5 if trial % 3 == 2 else min(max(share, 0.02), 0.98)
+        share = 0.5 if trial % 6 == 5 else min(max(share, 0.02), 0.98)
         now = low + share * (high - low)
         _, failure = _attempt(problem, now)
         if failure is not None:  # what is longer worked, so another length will
@@ -278,9 +278,11 @@ def _locate(
             return first, now
         problem.restore()
         if value > 0:
-            high, high_value = now, value
+            low_value = low_value / 2 if above else low_value
+            high, high_value, above = now, value, True
         else:
-            low, low_value = now, value
+            high_value = high_value if above else high_value / 2
+            low, low_value, above = now, value, False
     raise NotConvergedError(f"the event {first.name!r} near t = {problem.time:.6g} s could not be located;",
                             time=problem.time, hint="tighten the tolerance of the steps.")  # fmt: skip
 
