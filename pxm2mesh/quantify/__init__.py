@@ -14,6 +14,7 @@ from pxm2mesh.quantify.compare import boundary_variants as boundary_variants
 from pxm2mesh.quantify.compare import compare as compare
 from pxm2mesh.quantify.compare import quantify_with_intervals as quantify_with_intervals
 from pxm2mesh.quantify.connectivity import Components as Components
+from pxm2mesh.quantify.connectivity import euler_number as euler_number
 from pxm2mesh.quantify.connectivity import find_components as find_components
 from pxm2mesh.quantify.cracks import CrackNetwork as CrackNetwork
 from pxm2mesh.quantify.cracks import crack_network as crack_network
@@ -65,6 +66,7 @@ __all__ = [
     "correlation_length",
     "crack_network",
     "delamination",
+    "euler_number",
     "find_components",
     "fraction_profile",
     "geodesic_tortuosity",

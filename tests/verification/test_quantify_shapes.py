@@ -14,6 +14,7 @@ from pxm2mesh.quantify import (
     constrictivity,
     crack_network,
     delamination,
+    euler_number,
     geodesic_tortuosity,
     interface_areas,
     layer_thickness,
@@ -214,6 +215,22 @@ def test_two_point_correlation_of_periodic_slabs() -> None:
     assert both[16] == pytest.approx(0.5) and both[8] == pytest.approx(0, abs=1e-12)
     assert lengths[16] == 16
     np.testing.assert_allclose(two_point_correlation(volume(labels), "NMC", "y")[1], 0.5)
+
+
+def test_euler_number_of_ball_shell_ring_and_of_a_lattice_of_rods() -> None:
+    """1, 2, 0; links across edges and corners do not count. A cubic lattice of rods has −2 per cell (a joint, three rods)."""
+    points = grid(30)
+    square = (points**2).sum(axis=-1)
+    ring = (np.sqrt((points[..., :2] ** 2).sum(axis=-1)) - 9) ** 2 + points[..., 2] ** 2 < 9
+    for shape, exact in ((square < 81, 1), ((square < 121) & (square > 36), 2), (ring, 0)):
+        for sides in ("halved", "closed", "left-out"):
+            assert euler_number(volume(shape), "NMC", sides=sides) == exact  # type: ignore[arg-type]
+    corner = np.zeros((4, 4, 4))
+    corner[1, 1, 1] = corner[2, 2, 1] = 1
+    assert euler_number(volume(corner), "NMC") == 2
+    thin = np.arange(33) % 8 < 1  # sides through the middle of rods, so that they are shared
+    rods = (thin[:, None, None] & thin[:, None]) | (thin[:, None, None] & thin) | (thin[:, None] & thin)
+    assert euler_number(volume(rods), "NMC") == -2 * 4**3
 
 
 def test_geodesic_tortuosity_of_straight_detour_and_closed_ways() -> None:
