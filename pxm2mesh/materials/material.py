@@ -109,11 +109,16 @@ class Kinetics(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class Fracture(Part):
-    """Resistance to cracks in the bulk, or to debonding for an interface."""
+    """Resistance to cracks in the bulk, or to debonding for an interface.
+
+    Where ``shear_strength`` or ``shear_fracture_energy`` are absent, an interface slides apart as it opens.
+    """
 
     fracture_energy: Annotated[Parameter | None, Spec("energy_per_area")] = None
     strength: Annotated[Parameter | None, Spec("pressure")] = None
     toughness: Annotated[Parameter | None, Spec("fracture_toughness")] = None
+    shear_strength: Annotated[Parameter | None, Spec("pressure")] = None
+    shear_fracture_energy: Annotated[Parameter | None, Spec("energy_per_area")] = None
     penalty_stiffness: Annotated[Parameter | None, Spec("stiffness")] = None
     mode_exponent: Annotated[Parameter | None, Spec("dimensionless", 0.5, 10.0)] = None
 

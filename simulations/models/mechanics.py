@@ -18,9 +18,12 @@ from mpi4py import MPI
 from pxm2mesh.errors import UsageError
 from pxm2mesh.materials import Material, reference_x
 from simulations.base import compat
-from simulations.base.domain import Domain
+from simulations.base.diagnosis import Place
+from simulations.base.domain import Domain, canonical_name
 from simulations.base.laws import parameter_on
 from simulations.models import stress_laws as laws
+from simulations.models.cohesive import CohesiveInterfaces
+from simulations.models.cohesive_laws import CohesiveLaw
 from simulations.models.solid_solver import SolidSolver, SolveRecord, SolverOptions
 from simulations.models.supports import Pressure, Support
 
@@ -170,6 +173,7 @@ class Solid:
         supports: How it is held and loaded.
         x: State of lithiation, on which chemical strain and moduli depend; None for no chemistry.
         laws: Law of each phase that is not to be elastic (`simulations.models.plasticity.plastic_laws`).
+        bonds: Interface → law with which the two sides of a cut hold together; every cut needs one.
         degree: Of the displacement: 2 where hydrostatic stress or plastic flow matter, 1 for speed.
         options: Tolerances and solvers.
 
@@ -196,6 +200,7 @@ class Solid:
         *,
         x: fem.Function | None = None,
         laws: Mapping[str, SolidLaw] | None = None,
+        bonds: Mapping[str, CohesiveLaw] | None = None,
         degree: int = 2,
         options: SolverOptions | None = None,
     ) -> None:
@@ -211,6 +216,7 @@ class Solid:
             phase: law.respond(self.displacement, x, self._tensor, self._accumulated)
             for phase, law in self.laws.items()
         }
+        self.cohesion = _cohesion(domain, self.displacement, bonds or {})
         self.pressures = {s.face: fem.Constant(domain.mesh, float(s.pressure)) for s in self._of(Pressure)}
         self._solver = SolidSolver(
             domain,
@@ -218,7 +224,9 @@ class Solid:
             self._residual(),
             self.supports,
             linear=all(law.linear for law in self.laws.values()),
-            options=options or SolverOptions(symmetric=not any(law.finite for law in self.laws.values())),
+            options=options
+            or SolverOptions(symmetric=not bonds and not any(law.finite for law in self.laws.values())),
+            coupling=self.cohesion,
         )
         self._updates = self._history_updates()
 
@@ -306,12 +314,16 @@ class Solid:
             dofs = np.asarray(target.function_space.dofmap.list)[cells].ravel()
             size = target.function_space.dofmap.index_map_bs
             target.x.array.reshape(-1, size)[dofs] = new.x.array.reshape(-1, size)[dofs]
+        if self.cohesion is not None:
+            self.cohesion.accept()
 
     def state(self) -> dict[str, Floats]:
         """Copies of everything that a step changes, for `restore`."""
         kept = {"displacement": self.displacement.x.array.copy(), **self._solver.state()}
         if self._tensor is not None:
             kept |= {"tensor": self._tensor.x.array.copy(), "accumulated": self._accumulated.x.array.copy()}
+        if self.cohesion is not None:
+            kept |= self.cohesion.state()
         return kept
 
     def restore(self, state: Mapping[str, Floats]) -> None:
@@ -320,10 +332,20 @@ class Solid:
         self._solver.restore(state)
         if self._tensor is not None:
             self._tensor.x.array[:], self._accumulated.x.array[:] = state["tensor"], state["accumulated"]
+        if self.cohesion is not None:
+            self.cohesion.restore(state)
 
     def history(self) -> dict[str, fem.Function]:
         """What the points remember, by name; empty where nothing does."""
         return {} if self._tensor is None else {"tensor": self._tensor, "accumulated": self._accumulated}
+
+    def forget(self) -> None:
+        """Drop what solvers keep from step to step, so that a continued run does the very same."""
+        self._solver.forget()
+
+    def worst_place(self) -> Place | None:
+        """Where the residual was largest when the last `solve` failed."""
+        return self._solver.worst
 
     @property
     def quadrature(self) -> Mapping[str, int]:
@@ -398,6 +420,18 @@ def _quantity(of: str, response: laws.Response) -> Any:
     if of == "von Mises":
         return laws.von_mises(response.cauchy)
     return laws.hydrostatic(response.cauchy) if of == "hydrostatic" else response.accumulated
+
+
+def _cohesion(
+    domain: Domain, displacement: fem.Function, bonds: Mapping[str, CohesiveLaw]
+) -> CohesiveInterfaces | None:
+    loose = [name for name in domain.cut_names if name not in {canonical_name(domain.phases, b) for b in bonds}]
+    if loose and bonds:
+        raise UsageError(
+            f"the mesh is cut at {loose[0]!r}, which has no cohesive law;",
+            hint="give it one in bonds, or do not cut there.",
+        )
+    return CohesiveInterfaces(domain, displacement, bonds) if bonds else None
 
 
 def _laws_of(

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from petsc4py import PETSc
 
 from pxm2mesh.errors import NotConvergedError, UsageError
 from simulations.base import compat
+from simulations.base.diagnosis import Place, worst_place
 from simulations.base.domain import Domain
 from simulations.base.solvers import GAMG, MUMPS, LinearSolver, rigid_body_modes
 from simulations.models.supports import Fixed, Gap, Plate, Support, Symmetry
@@ -38,6 +39,7 @@ class SolverOptions:
         max_linear_iterations: Krylov iterations before it is given up.
         direct: Factorise instead of CG with multigrid; for small or very ill-conditioned problems.
         symmetric: Whether the tangent is symmetric; else GMRES takes the place of CG.
+        keep_preconditioner: Set the multigrid up anew only when it has become twice as slow, not for each tangent.
     """
 
     rtol: float = 1e-9
@@ -46,6 +48,7 @@ class SolverOptions:
     max_linear_iterations: int = 1000
     direct: bool = False
     symmetric: bool = True
+    keep_preconditioner: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,26 @@ class SolveRecord:
     unknowns: int
 
 
+class Coupling(Protocol):
+    """What couples the two sides of cuts; see `simulations.models.cohesive.CohesiveInterfaces`."""
+
+    @property
+    def couplings(self) -> npt.NDArray[np.int32]:
+        """Blocks of unknowns that are coupled, for the matrix."""
+
+    def constrain(self, bcs: list[Any]) -> None:
+        """Leave prescribed values out of the matrix."""
+
+    def add_residual(self, vector: PETSc.Vec) -> None:
+        """Add to the residual, before ghosts are added."""
+
+    def add_action(self, vector: PETSc.Vec, direction: fem.Function) -> None:
+        """Add the tangent times a direction."""
+
+    def add_tangent(self, matrix: PETSc.Mat) -> None:
+        """Add to a matrix, before or after the form."""
+
+
 class SolidSolver:
     """Balances a residual form; the rigid plates are unknowns of their own, eliminated exactly.
 
@@ -77,8 +100,9 @@ class SolidSolver:
         displacement: The unknown; changed in place.
         residual: Internal minus external forces, linear in a test function.
         supports: How the body is held.
-        linear: The matrix never changes; it is assembled once.
+        linear: The matrix of the residual form never changes; it is assembled once.
         options: Tolerances and solvers.
+        coupling: What acts across cuts; then the whole is not linear.
 
     Raises:
         UsageError: Unknown face, or supports that contradict each other.
@@ -93,8 +117,11 @@ class SolidSolver:
         *,
         linear: bool,
         options: SolverOptions,
+        coupling: Coupling | None = None,
     ) -> None:
-        self.domain, self.displacement, self.options, self.linear = domain, displacement, options, linear
+        self.domain, self.displacement, self.options = domain, displacement, options
+        self.linear, self._coupling = linear and coupling is None, coupling
+        self._fixed_form = linear
         space = displacement.function_space
         self.space = space
         self._direction = fem.Function(space)
@@ -107,6 +134,8 @@ class SolidSolver:
         self._gaps = [s for s in supports if isinstance(s, Gap)]
         self._held = self._held_components(supports)
         self._bcs = self._conditions()
+        if coupling is not None:
+            coupling.constrain(self._bcs)
         self.plate_values = np.zeros(len(self._plates))
         self._plate_forces = np.array([self._force(s, s.pressure) for s in self._plates])
         self._closings = {s.face: s.closing for s in self._gaps}
@@ -114,10 +143,13 @@ class SolidSolver:
         self._b = compat.create_vector(self._residual, space)
         self._full, self._work, self._step = (self._b.duplicate() for _ in range(3))
         self._matrix: PETSc.Mat | None = None
+        self._bulk: PETSc.Mat | None = None
         self._solver: LinearSolver | None = None
         self._responses: list[PETSc.Vec] = []
         self._gradients: list[PETSc.Vec] = []
         self._scale = 0.0  # the largest forces met so far
+        self.worst: Place | None = None
+        self._fresh_iterations = 0  # of the first solve after a set-up of the preconditioner
 
     # -- what is held ----------------------------------------------------------------------------
 
@@ -158,6 +190,10 @@ class SolidSolver:
 
     def _assemble(self, vector: PETSc.Vec, form: Any) -> None:
         compat.assemble_vector(vector, form)
+        if self._coupling is not None and form is self._residual:
+            self._coupling.add_residual(vector)
+        if self._coupling is not None and form is self._action:
+            self._coupling.add_action(vector, self._direction)
         compat.add_ghosts(vector)
 
     def _owned(self) -> int:
@@ -192,6 +228,7 @@ class SolidSolver:
         try:
             return self._newton(time)
         except NotConvergedError as error:
+            self.worst = worst_place(self.domain, self.space, np.array(self._b.array))
             self.displacement.x.array[:] = displacement
             self.restore(before)
             if error.time is None:
@@ -199,13 +236,27 @@ class SolidSolver:
             raise
 
     def state(self) -> dict[str, Floats]:
-        """Where plates and walls are."""
-        return {"plates": self.plate_values.copy(), "walls": np.array(list(self._moved.values()), float)}
+        """Where plates and walls are, and the scale of forces."""
+        walls = np.array(list(self._moved.values()), float)
+        return {"plates": self.plate_values.copy(), "walls": walls, "forces": np.array([self._scale])}
 
     def restore(self, state: Mapping[str, Floats]) -> None:
         """Go back to what `state` returned (the displacement is restored by its owner)."""
         self.plate_values[:] = state["plates"]
         self._moved = dict(zip(self._moved, state["walls"].tolist(), strict=True))
+        self._scale = float(state["forces"][0])
+
+    def forget(self) -> None:
+        """Drop what earlier solves left for later ones: the next one is then the same in a continued run."""
+        if not self.linear:
+            self._renew()
+        for response in self._responses:
+            response.set(0.0)
+
+    def _renew(self) -> None:
+        if self._solver is not None:
+            self._solver.close()
+        self._solver = None
 
     def _set_load(self, face: str, value: float) -> None:
         for i, support in enumerate(self._plates):
@@ -288,10 +339,11 @@ class SolidSolver:
         if self._matrix is not None and self.linear:
             return 0
         if self._matrix is None:
-            self._matrix = compat.create_matrix_with(self._tangent, (), self.domain.comm)
+            extra = () if self._coupling is None else (self._coupling.couplings,)
+            self._matrix = compat.create_matrix_with(self._tangent, extra, self.domain.comm)
             self._gradients = [self._b.duplicate() for _ in self._plates]
             self._responses = [self._b.duplicate() for _ in self._plates]
-        compat.assemble_matrix(self._matrix, self._tangent, self._bcs)
+        self._assemble_tangent(self._matrix)
         if self._solver is None:
             self._solver = self._make_solver()
         iterations = 0
@@ -302,12 +354,43 @@ class SolidSolver:
             gradient.copy(self._work)
             self._release(self._work)
             self._work.scale(-1.0)
-            iterations += self._solver.solve(self._work, response).iterations
             held = self._direction.x.array[: 3 * self._owned()] != 0.0
+            response.array[held] = 0.0
+            iterations += self._solve(self._work, response, warm=True)
             response.array[held] = 1.0
         return iterations
 
+    def _assemble_tangent(self, matrix: PETSc.Mat) -> None:
+        if self._coupling is None:
+            compat.assemble_matrix(matrix, self._tangent, self._bcs)
+            return
+        if self._bulk is None:  # both before the first assembly ends: it drops the room that nobody used
+            matrix.zeroEntries()
+            self._coupling.add_tangent(matrix)
+            compat.assemble_matrix(matrix, self._tangent, self._bcs, add=True)
+            if not self._fixed_form:
+                return
+            compat.assemble_matrix(matrix, self._tangent, self._bcs)
+            self._bulk = matrix.copy()
+        self._bulk.copy(matrix, structure=PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+        self._coupling.add_tangent(matrix)
+        matrix.assemble()
+
+    def _solve(self, right: PETSc.Vec, solution: PETSc.Vec, *, warm: bool = False) -> int:
+        """Solve with the tangent, and see to it that the preconditioner is still good."""
+        assert self._solver is not None
+        found = self._solver.solve(right, solution, warm=warm).iterations
+        if self.options.keep_preconditioner and not self.options.direct:
+            if not self._fresh_iterations:
+                self._fresh_iterations = max(found, 5)
+                self._solver.ksp.getPC().setReusePreconditioner(True)
+            elif found > 2 * self._fresh_iterations:
+                self._renew()
+                self._solver = self._make_solver()
+        return found
+
     def _make_solver(self) -> LinearSolver:
+        self._fresh_iterations = 0
         assert self._matrix is not None
         if self.options.direct:
             return LinearSolver(self._matrix, MUMPS, what="displacement")
@@ -341,7 +424,7 @@ class SolidSolver:
             right.axpy(1.0, self._b)
         wall = self._direction.x.array[: 3 * self._owned()].copy()
         right.scale(-1.0)
-        iterations = self._solver.solve(right, self._step).iterations
+        iterations = self._solve(right, self._step)
         self._plate_step = np.zeros(len(self._plates))
         if self._plates:
             stiffness = np.array([[g.dot(w) for w in self._responses] for g in self._gradients])

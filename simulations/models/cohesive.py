@@ -1,0 +1,237 @@
+"""Interfaces that can break: cohesive elements on the cuts of a solid, with irreversible damage.
+
+A `Solid` takes ``bonds={"NMC | LPSCl": CohesiveLaw(...)}`` and holds the two sides of each cut together with
+them. Damage and contact live at the quadrature points of the interface elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from dolfinx import fem
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from pxm2mesh.errors import UsageError
+from simulations.base.domain import Domain
+from simulations.base.interfaces import Interface
+from simulations.models.cohesive_laws import CohesiveLaw, Tractions, respond
+from simulations.models.fatigue import degradation
+
+Floats = npt.NDArray[np.float64]
+
+BROKEN = 0.99
+"""Damage from which a bond counts as broken, even while its faces touch."""
+_STATE = ("damage", "opened", "separation", "dissipated", "viscous", "fatigue", "last_energy")
+
+
+@dataclass(frozen=True)
+class ContactAreas:
+    """What has become of an interface, µm².
+
+    Attributes:
+        bonded: Never opened, damage below `BROKEN`.
+        closed: Broken, but the faces touch.
+        open: The gap is wider than the law's ``open_gap``.
+        effective: ∫ of the share that transfers charge, see `CohesiveInterfaces.transfer`.
+    """
+
+    bonded: float
+    closed: float
+    open: float
+    effective: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.bonded + self.closed + self.open
+
+
+class CohesiveInterfaces:
+    """The bonds of a solid: tractions, tangents, and the state that a step changes.
+
+    Args:
+        domain: Cut open at the interfaces.
+        displacement: The unknown of the solid.
+        laws: Interface → law.
+
+    Attributes:
+        interface: Where the points are.
+        step: Length of the step that is being attempted, s; used by laws with viscosity.
+        damage: (n, q) D at the beginning of the step.
+        opened: (n, q) 1 where the gap has once been open.
+        separation: (n, q, 3) µm, at the beginning of the step.
+        dissipated: (n, q) J/m², what damage has cost so far.
+        viscous: (n, q) J/m², what the viscosity has taken on top.
+        fatigue: (n, q) J/m², accumulated ⟨Δ(1−D)½Kδ²⟩₊.
+
+    Raises:
+        UsageError: No law, or the domain is not cut there.
+    """
+
+    def __init__(self, domain: Domain, displacement: fem.Function, laws: Mapping[str, CohesiveLaw]) -> None:
+        if not laws:
+            raise UsageError("no interface has a cohesive law.")
+        self.domain, self.laws = domain, dict(laws)
+        self._displacement = displacement
+        self.interface = Interface(domain, displacement.function_space, list(laws))
+        shape = self.interface.weights.shape
+        self._where = [(law, self.interface.tags == domain.tag(name)) for name, law in self.laws.items()]
+        self.step = float("inf")
+        self.damage, self.opened, self.dissipated = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.separation = np.zeros((*shape, 3))
+        self.viscous, self.fatigue, self.last_energy = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+
+    # -- what the solver asks for ------------------------------------------------------------------
+
+    @property
+    def couplings(self) -> npt.NDArray[np.int32]:
+        """Blocks of unknowns that are coupled, for the matrix."""
+        return self.interface.couplings
+
+    def constrain(self, bcs: list[Any]) -> None:
+        """Leave prescribed values out of the matrix."""
+        self.interface.constrain(bcs)
+
+    def jump(self, function: fem.Function | None = None) -> Floats:
+        """(n, q, 3) displacement of the minus side less that of the plus side, µm."""
+        plus, minus = self.interface.values(self._displacement if function is None else function)
+        return np.asarray(minus - plus)
+
+    def weakening(self) -> Floats:
+        """(n, q) what fatigue has left of the fracture energy."""
+        left = np.ones_like(self.damage)
+        for law, where in self._where:
+            if law.fatigue_threshold is not None:
+                left[where] = degradation(self.fatigue[where], law.fatigue_threshold)
+        return left
+
+    def tractions(self) -> Tractions:
+        """Of the displacement as it is now; the state stays."""
+        jump, weak = self.jump(), self.weakening()
+        shape = self.damage.shape
+        scalars = ("damage", "mixture", "opening", "gap", "driving")
+        parts = {name: np.zeros(shape) for name in scalars}
+        parts |= {"traction": np.zeros((*shape, 3)), "separation": np.zeros((*shape, 3))}
+        parts |= {"tangent": np.zeros((*shape, 3, 3))}
+        for law, where in self._where:
+            found = respond(
+                law, jump[where], self.interface.normals[where], self.damage[where], weak[where],
+                before=self.separation[where], step=self.step,
+            )  # fmt: skip
+            for name, values in parts.items():
+                values[where] = getattr(found, name)
+        return Tractions(**parts)
+
+    def add_residual(self, vector: PETSc.Vec) -> None:
+        """Add the virtual work of the tractions."""
+        traction = self.tractions().traction
+        self.interface.add_to_vector(vector, -traction, traction)
+
+    def add_action(self, vector: PETSc.Vec, direction: fem.Function) -> None:
+        """Add the tangent times a direction."""
+        change = np.einsum("fqab,fqb->fqa", self.tractions().tangent, self.jump(direction))
+        self.interface.add_to_vector(vector, -change, change)
+
+    def add_tangent(self, matrix: PETSc.Mat) -> None:
+        """Add the tangent to a matrix whose other entries are not assembled yet."""
+        sign = np.array([[1.0, -1.0], [-1.0, 1.0]])
+        self.interface.add_to_matrix(
+            matrix, np.einsum("fqab,st->fqsatb", self.tractions().tangent, sign, optimize=True)
+        )
+
+    # -- the state ---------------------------------------------------------------------------------
+
+    def accept(self) -> None:
+        """The end of the step is the beginning of the next one."""
+        now, weak = self.tractions(), self.weakening()
+        for law, where in self._where:
+            grown, mixture, left = now.damage[where], now.mixture[where], weak[where]
+            cost = law.dissipated(grown, mixture, left) - law.dissipated(self.damage[where], mixture, left)
+            self.dissipated[where] += np.where(grown > self.damage[where], cost, 0.0)
+            moved = ((now.separation[where] - self.separation[where]) ** 2).sum(axis=-1)
+            resisting = 1 - law.spent(self.damage[where], mixture * 0, left)
+            self.viscous[where] += law.drag * resisting * moved / self.step
+            energy = (1 - grown) * now.driving[where]
+            self.fatigue[where] += np.maximum(energy - self.last_energy[where], 0.0)
+            self.last_energy[where] = energy
+            self.opened[where] = np.maximum(self.opened[where], now.gap[where] > law.open_gap)
+        self.damage, self.separation = now.damage, now.separation
+
+    def state(self) -> dict[str, Floats]:
+        """Copies of all that a step changes."""
+        return {f"bonds/{name}": getattr(self, name).copy() for name in _STATE}
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Go back to what `state` returned."""
+        for name in _STATE:
+            setattr(self, name, np.array(state[f"bonds/{name}"]))
+
+    def largest_change(self) -> float:
+        """Largest share of G_c that a point spends in the step that is being attempted, on all ranks.
+
+        Not the growth of D itself: with a stiff penalty D is .9 when a twentieth of the energy is spent.
+        """
+        now, weak, largest = self.tractions(), self.weakening(), 0.0
+        for law, where in self._where:
+            mixture, left = now.mixture[where], weak[where]
+            spent = law.spent(now.damage[where], mixture, left) - law.spent(self.damage[where], mixture, left)
+            largest = max(largest, float(spent.max(initial=0.0)))
+        return float(self.domain.comm.allreduce(largest, op=MPI.MAX))
+
+    # -- what came of it -----------------------------------------------------------------------------
+
+    def transfer(self) -> Floats:
+        """(n, q) share of the reaction or conduction that each point still carries.
+
+        1 − D while the faces are in contact, 0 where the gap is open, and the law's ``restored`` (if more than
+        1 − D) where faces that had opened meet again.
+        """
+        now = self.tractions()
+        share = np.zeros_like(self.damage)
+        for law, where in self._where:
+            held = 1 - now.damage[where]
+            again = np.where(self.opened[where] > 0, np.maximum(held, law.restored), held)
+            share[where] = np.where(now.gap[where] > law.open_gap, 0.0, again)
+        return share
+
+    def areas(self, name: str | None = None) -> ContactAreas:
+        """Areas by state of one interface, or of all of them."""
+        now, shape = self.tractions(), self.damage.shape
+        chosen, apart = np.zeros(shape), np.zeros(shape, bool)
+        for (law, where), pair in zip(self._where, self.laws, strict=True):
+            chosen[where] = 1.0 if name is None or self.domain.tag(name) == self.domain.tag(pair) else 0.0
+            apart[where] = now.gap[where] > law.open_gap
+        broken = (now.damage >= BROKEN) | (self.opened > 0)
+        kinds = (~apart & ~broken, ~apart & broken, apart, self.transfer())
+        return ContactAreas(*(self.interface.integral(chosen * kind) for kind in kinds))
+
+    def energies(self) -> dict[str, float]:
+        """Stored in the bonds, dissipated by damage and by viscosity, pJ."""
+        now = self.tractions()
+        stored = np.zeros_like(self.damage)
+        for law, where in self._where:
+            held = np.maximum(1 - now.damage[where], law.residual)
+            stored[where] = (
+                held * now.driving[where] + 0.5 * law.stiffness * np.minimum(now.gap[where], 0) ** 2
+            )
+        integral = self.interface.integral
+        return {
+            "stored": integral(stored), "dissipated": integral(self.dissipated), "viscous": integral(self.viscous)
+        }  # fmt: skip
+
+    def averages(self) -> dict[str, Floats]:
+        """(n,) means over each facet: damage, gap (µm), sliding (µm), normal traction (MPa), transfer."""
+        now = self.tractions()
+        weights = self.interface.weights / self.interface.weights.sum(axis=1, keepdims=True)
+        normal = np.einsum("fqc,fc->fq", now.traction, self.interface.normals)
+        values = {
+            "damage [1]": now.damage, "gap [um]": now.gap,
+            "sliding [um]": np.sqrt(np.maximum(now.mixture, 0.0)) * now.opening,
+            "normal traction [MPa]": normal, "transfer [1]": self.transfer(),
+        }  # fmt: skip
+        return {name: np.asarray((weights * value).sum(axis=1)) for name, value in values.items()}
