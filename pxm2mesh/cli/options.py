@@ -21,6 +21,12 @@ Phases = Annotated[str, typer.Option(help='Names of the labels, "void=0,NMC=1,LP
 Crop = Annotated[str | None, typer.Option(
     help='Part to use, in voxels: "0:100, 0:100, 20:120" along x, y, z.'
 )]  # fmt: skip
+Bin = Annotated[int, typer.Option(
+    "--bin", min=1, help="Make one voxel of blocks of so many per axis: labels by majority, grey values by mean."
+)]  # fmt: skip
+Level = Annotated[str | None, typer.Option(help=
+    'Turn until a layer lies across z: its phase, "above 12000" for a scan, or its rise in degrees, "1.5, -0.4".'
+)]  # fmt: skip
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 OptionalOutput = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.")]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
@@ -52,11 +58,25 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
     return options
 
 
-def read_labels(labels: str, spacing: str | None, phases: str, crop: str | None) -> LabelVolume:
-    """The label volume that the four shared options describe."""
+def read_labels(
+    labels: str,
+    spacing: str | None,
+    phases: str,
+    crop: str | None,
+    *,
+    bin: int = 1,
+    level: str | None = None,
+) -> LabelVolume:
+    """The label volume that the shared options describe: cropped, then binned, then turned."""
     from pxm2mesh.io.images import read_volume
     from pxm2mesh.phases import PhaseTable
     from pxm2mesh.volume import parse_crop
 
     box = None if crop is None else parse_crop(crop)
-    return read_volume(labels, PhaseTable.parse(phases), spacing=spacing, crop=box)
+    volume = read_volume(labels, PhaseTable.parse(phases), spacing=spacing, crop=box, bin=bin)
+    if level is None:
+        return volume
+    from pxm2mesh.segment import LevelOptions
+    from pxm2mesh.segment import level as turn
+
+    return turn(volume, LevelOptions.parse(level))[0]

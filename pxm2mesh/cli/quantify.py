@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pxm2mesh.cli.options import Crop, Labels, OptionalOutput, Phases, Spacing, read_labels
+from pxm2mesh.cli.options import Bin, Crop, Labels, Level, OptionalOutput, Phases, Spacing, read_labels
+from pxm2mesh.errors import UsageError
 
 if TYPE_CHECKING:
     from pxm2mesh.progress import Progress
@@ -21,6 +22,8 @@ def quantify(
     phases: Phases,
     spacing: Spacing = None,
     crop: Crop = None,
+    bin: Bin = 1,
+    level: Level = None,
     only: Annotated[list[str] | None, typer.Option(help="Only this quantity; may be repeated.")] = None,
     blocks: Annotated[
         bool,
@@ -33,11 +36,14 @@ def quantify(
     """Measure fractions, interfaces, sizes and transport on the voxels."""
     with context.obj.progress() as progress:
         if blocks:
-            found = _in_blocks(labels, spacing, phases, crop, only, progress)
+            if level is not None:
+                raise UsageError("--blocks does not turn a volume;", hint="leave --level out, or --blocks.")
+            found = _in_blocks(labels, spacing, phases, crop, bin, only, progress)
         else:
             from pxm2mesh.quantify import quantify as measure
 
-            found = measure(read_labels(labels, spacing, phases, crop), only=only, progress=progress)
+            volume = read_labels(labels, spacing, phases, crop, bin=bin, level=level)
+            found = measure(volume, only=only, progress=progress)
     if output is not None:
         found.write(output)
     context.obj.emit_quantities(found)
@@ -48,10 +54,10 @@ def _in_blocks(
     spacing: str | None,
     phases: str,
     crop: str | None,
+    bin: int,
     only: list[str] | None,
     progress: Progress,
 ) -> Quantities:
-    from pxm2mesh.errors import UsageError
     from pxm2mesh.io.images import open_volume
     from pxm2mesh.phases import PhaseTable
     from pxm2mesh.quantify import quantify_blocks
@@ -59,7 +65,7 @@ def _in_blocks(
     from pxm2mesh.volume import parse_crop
 
     volume = open_volume(labels, PhaseTable.parse(phases), spacing=spacing)
-    volume = volume if crop is None else volume.crop(*parse_crop(crop))
+    volume = (volume if crop is None else volume.crop(*parse_crop(crop))).binned(bin)
     assert volume.phases is not None
     found = quantify_blocks(
         volume.values, volume.phases, volume.spacing, axis=volume.slow_axis, progress=progress

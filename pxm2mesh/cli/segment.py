@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pxm2mesh.cli.options import Crop, Output, Spacing
+from pxm2mesh.cli.options import Bin, Crop, Level, Output, Spacing
 
 EXAMPLE = 'pxm2mesh segment slices/ -o labels.tif --spacing "0.65 um" --phases "void,LPSCl,NMC"'
 
@@ -44,7 +44,8 @@ def segment(
     restore: Annotated[
         bool, typer.Option(help="Refine labels until the blurred sample explains the scan.")
     ] = True,
-    bin_: Annotated[int, typer.Option("--bin", min=1, help="Average blocks of voxels first.")] = 1,
+    bin: Bin = 1,
+    level: Level = None,
     min_region: Annotated[
         int | None, typer.Option(min=1, help="Regions of fewer voxels are merged into their surroundings.")
     ] = None,
@@ -59,7 +60,6 @@ def segment(
     chosen = {key: None if value == "off" else value for key, value in chosen.items()}
     options = SegmentOptions(
         **chosen,
-        bin=bin_,
         normalise_slices=normalise_slices,
         rings=rings,
         restore=restore,
@@ -67,7 +67,15 @@ def segment(
         order=tuple(item.partition("=")[0].strip() for item in phases.split(",")),
         min_region=min_region,
     )
-    scan = read_grey(slices, spacing=spacing, crop=None if crop is None else parse_crop(crop))
+    scan = read_grey(slices, spacing=spacing, crop=None if crop is None else parse_crop(crop), bin=bin)
+    turned: dict[str, Any] = {}
+    if level is not None:
+        from pxm2mesh.segment import LevelOptions
+        from pxm2mesh.segment import level as turn
+
+        scan, plane = turn(scan, LevelOptions.parse(level))
+        turned = {"level": plane.as_dict()}
+        context.obj.say(f"turned by {plane.tilt:.3f}° (rise {plane.rise[0]:.3f}°, {plane.rise[1]:.3f}°)")
     found = segment_in_steps(scan, PhaseTable.parse(phases), options)
     write_volume(found.volume, output)
     if preview is not None:
@@ -78,7 +86,7 @@ def segment(
         "thresholds": found.thresholds,
         "levels": found.levels,
         "noise": found.noise,
-    }
+    } | turned
     cuts = ", ".join(f"{t:.4g}" for t in found.thresholds)
     context.obj.emit(facts, f"{found.volume!r}\nthresholds: {cuts}\nwritten: {output}")
 

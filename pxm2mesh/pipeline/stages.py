@@ -103,6 +103,7 @@ def read(work: Work, progress: Progress) -> Outcome:
     """The labels as they come from the file or the phantom."""
     section = work.study.volume
     table = section.phase_table()
+    turned: dict[str, Any] = {}
     if section.phantom is not None:
         from dataclasses import replace
 
@@ -112,31 +113,42 @@ def read(work: Work, progress: Progress) -> Outcome:
         volume = phantom(source.name, size=source.size, seed=source.seed, **source.options)
         volume = replace(volume, phases=table) if table is not None else volume
     elif work.study.segment is not None:
-        volume = _segmented(work, progress)
+        volume, turned = _segmented(work, progress)
     else:
         from pxm2mesh.io.images import read_volume
 
         assert section.file is not None and table is not None
-        volume = read_volume(section.file, table, spacing=section.spacing, crop=section.crop)
+        volume = read_volume(
+            section.file, table, spacing=section.spacing, crop=section.crop, bin=section.bin
+        )
+    if section.level is not None and work.study.segment is None:
+        from pxm2mesh.segment import level
+
+        volume, plane = level(volume, section.level.options())
+        turned = {"level": plane.as_dict()}
     _refuse_empty_phases(volume, work.study)
     work.labels = volume
-    facts = volume_facts(volume)
+    facts = volume_facts(volume) | turned
     return Outcome(facts=facts, identity=digest_of(volume.digest(), facts["phases"]), line=repr(volume))
 
 
-def _segmented(work: Work, progress: Progress) -> LabelVolume:
-    """The labels of a scan, and a picture of how they came about."""
+def _segmented(work: Work, progress: Progress) -> tuple[LabelVolume, dict[str, Any]]:
+    """The labels of a scan, how it was turned for them, and a picture of how they came about."""
     from pxm2mesh.io.images import read_grey
-    from pxm2mesh.segment import segment_in_steps, write_preview
+    from pxm2mesh.segment import level, segment_in_steps, write_preview
 
     section, how = work.study.volume, work.study.segment
     table = section.phase_table()
     assert section.file is not None and table is not None and how is not None
-    scan = read_grey(section.file, spacing=section.spacing, crop=section.crop)
+    scan = read_grey(section.file, spacing=section.spacing, crop=section.crop, bin=section.bin)
+    turned: dict[str, Any] = {}
+    if section.level is not None:
+        scan, plane = level(scan, section.level.options())
+        turned = {"level": plane.as_dict()}
     found = segment_in_steps(scan, table, how.options(), progress=progress)
     if how.preview:
         write_preview(found.grey, found.volume, work.folder / PREVIEW, thresholds=found.thresholds)
-    return found.volume
+    return found.volume, turned
 
 
 def _refuse_empty_phases(volume: LabelVolume, study: Study) -> None:

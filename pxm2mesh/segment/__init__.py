@@ -10,12 +10,15 @@ from pxm2mesh.segment.chain import (
 )
 from pxm2mesh.segment.classify import classify
 from pxm2mesh.segment.denoise import denoise
+from pxm2mesh.segment.level import LevelOptions, Plane, fit_plane, level, rotate
 from pxm2mesh.segment.particles import separate_particles
 from pxm2mesh.segment.preview import write_preview
 from pxm2mesh.segment.repair import RepairOptions, RepairRecord, clean, repair
 from pxm2mesh.segment.restore import Restoration, restore
 
 __all__ = [
+    "LevelOptions",
+    "Plane",
     "RepairOptions",
     "RepairRecord",
     "Restoration",
@@ -24,11 +27,14 @@ __all__ = [
     "classify",
     "clean",
     "denoise",
+    "fit_plane",
     "flatten_background",
+    "level",
     "normalise_slices",
     "remove_rings",
     "repair",
     "restore",
+    "rotate",
     "segment",
     "segment_in_steps",
     "separate_particles",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -10,6 +10,9 @@ from pxm2mesh.errors import Pxm2meshError, did_you_mean
 from pxm2mesh.phases import Phase, PhaseTable, Role
 from pxm2mesh.study.fields import FilePath, Section, problem
 from pxm2mesh.volume import parse_spacing
+
+if TYPE_CHECKING:
+    from pxm2mesh.segment.level import LevelOptions
 
 
 def _check_spacing(text: str) -> str:
@@ -79,8 +82,40 @@ class PhantomSource(Section):
         return name
 
 
+class LevelEntry(Section):
+    """The layer to lay across z: ``level = { phases = ["collector"] }``, see `pxm2mesh.segment.LevelOptions`.
+
+    Attributes:
+        phases: Phases that the layer is made of.
+        above: Grey value that it exceeds, where ``[segment]`` is given.
+        rise: Degrees by which it rises along x and y, where they are known.
+        keep: "inside": what the turned sample fills; "all": the size before.
+    """
+
+    phases: tuple[str, ...] = ()
+    above: float | None = None
+    rise: tuple[float, float] | None = None
+    keep: Literal["inside", "all"] = "inside"
+
+    @model_validator(mode="after")
+    def _one_layer(self) -> Self:
+        try:
+            self.options()
+        except Pxm2meshError as error:
+            raise problem(error.message, error.hint) from None
+        return self
+
+    def options(self) -> LevelOptions:
+        """The options of the verb."""
+        from pxm2mesh.segment.level import LevelOptions
+
+        return LevelOptions(**self.model_dump())
+
+
 class VolumeSection(Section):
     """``[volume]``: a file of labels (of grey values where ``[segment]`` is given), or a phantom.
+
+    Cropped first, then binned (neither reads more than is kept), then turned; ``spacing`` is the file's.
 
     Attributes:
         file: Folder of slices, ``.tif``, ``.npy``, ``.npz``, ``.raw``, ``scan.h5::/labels``, ``.nrrd``, ``.nii``,
@@ -89,6 +124,8 @@ class VolumeSection(Section):
         spacing: Voxel size, ``"0.4 um"`` or ``"0.4, 0.4, 1 um"`` along x, y, z; the file's when absent.
         phases: Names of the labels: ``{ void = 0, NMC = 1 }``, or one table each; needed with a file.
         crop: Part to use: first voxel, and one past the last, ``[[0, 0, 0], [100, 100, 100]]``; all when absent.
+        bin: Make one voxel of blocks of so many per axis: labels by majority, grey values by mean.
+        level: Turn the volume until a layer of it lies across z.
     """
 
     file: FilePath | None = None
@@ -96,6 +133,8 @@ class VolumeSection(Section):
     spacing: Spacing | None = None
     phases: dict[str, int | PhaseEntry] | None = None
     crop: tuple[Triple, Triple] | None = None
+    bin: int = Field(default=1, ge=1)
+    level: LevelEntry | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -108,6 +147,8 @@ class VolumeSection(Section):
             )
         if self.file is not None and self.phases is None:
             raise problem("no phases are named;", "write phases = { void = 0, NMC = 1 }.")
+        if self.file is None and (self.crop is not None or self.bin > 1):
+            raise problem("crop and bin are for files;", "choose the size of the phantom instead.")
         return self
 
     @field_validator("phases")
