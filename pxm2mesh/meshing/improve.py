@@ -372,7 +372,7 @@ class _Volumes:
                 )
 
     def _shared_out(self, missing: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """What each region shall gain: the large ones what they and the small ones of their phase lack."""
+        """What each region shall gain: the large ones what they lack, and all of a phase what its small ones lack."""
         result = np.zeros_like(missing)
         for phase in np.unique(self._phase[~self._outside]):
             of = (self._phase == phase) & ~self._outside
@@ -381,7 +381,7 @@ class _Volumes:
                 large = of
             result[large] = missing[large]
             lost = missing[of].sum() - missing[large].sum()
-            result[large] += lost * self._wanted[large] / max(self._wanted[large].sum(), 1e-300)
+            result[of] += lost * self._wanted[of] / max(self._wanted[of].sum(), 1e-300)
         return result
 
     def worst(self, state: _State) -> float:

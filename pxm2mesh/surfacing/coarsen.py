@@ -12,8 +12,8 @@ import numpy.typing as npt
 from pxm2mesh.errors import UsageError
 from pxm2mesh.regions import OUTSIDE, Regions, find_regions
 from pxm2mesh.surface import Indicators, RegionLedger
-from pxm2mesh.surfacing import indicator_kernels as kernels
 from pxm2mesh.surfacing.indicators import find_bodies, indicator_fields
+from pxm2mesh.surfacing.votes import LARGE, Assignment, assign_cells
 from pxm2mesh.units import parse_quantity
 from pxm2mesh.volume import LabelVolume
 
@@ -30,6 +30,8 @@ class Cells:
         body: (r + 1,) int32 body of each region.
         volume: (r + 1,) float64 voxels that each region stands for; they sum to the voxels of the volume.
         ledger: What became of the regions of the voxels.
+        thin: (f + 1,) bool, regions of the voxels that are thinner than the cells: they have their volume, not their
+            shape.
     """
 
     nodes: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -37,6 +39,7 @@ class Cells:
     body: npt.NDArray[np.int32]
     volume: npt.NDArray[np.float64]
     ledger: RegionLedger
+    thin: npt.NDArray[np.bool_]
 
 
 def parse_cell_size(cell_size: CellSize, volume: LabelVolume) -> tuple[int, int, int]:
@@ -84,7 +87,7 @@ def cell_planes(voxels: int, size: int) -> npt.NDArray[np.int64]:
 
 
 def coarsen(volume: LabelVolume, cell_size: CellSize = 1, *, indicators: Indicators | None = None) -> Cells:
-    """Join voxels to cells by majority; equal counts are decided by the indicator fields.
+    """Join voxels to cells: by majority, but so that no thin region loses its volume (see `pxm2mesh.surfacing.votes`).
 
     Args:
         volume: The sample.
@@ -104,15 +107,17 @@ def coarsen(volume: LabelVolume, cell_size: CellSize = 1, *, indicators: Indicat
     nodes = (planes[0].astype(np.float64), planes[1].astype(np.float64), planes[2].astype(np.float64))
     if sizes == (1, 1, 1):
         body = _body_of_region(fine, ids)
-        return Cells(nodes, fine, body, fine.voxels.astype(np.float64), _identity(fine))
+        thin = np.zeros(fine.count + 1, np.bool_)
+        return Cells(nodes, fine, body, fine.voxels.astype(np.float64), _identity(fine), thin)
     fields = indicators if indicators is not None else indicator_fields(volume)
-    owner = kernels.majority(ids, fields.values, fields.group, *planes)
+    made = assign_cells(fine, ids, fields, planes)
+    owner = made.owner
     particles = None if volume.particles is None else particle[owner]
     labels = phase[owner].astype(volume.labels.dtype)
     joined = LabelVolume(labels, volume.phases, volume.spacing, volume.origin, particles)
     regions = find_regions(joined)
-    ledger, share = _account(fine, ids, regions, owner, planes)
-    return Cells(nodes, regions, _body_of_region(regions, owner), share, ledger)
+    ledger, share = _account(fine, regions, made, planes)
+    return Cells(nodes, regions, _body_of_region(regions, owner), share, ledger, made.thin)
 
 
 def _body_of_region(regions: Regions, bodies: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
@@ -128,28 +133,22 @@ def _identity(regions: Regions) -> RegionLedger:
 
 
 def _account(
-    fine: Regions,
-    ids: npt.NDArray[Any],
-    coarse: Regions,
-    owner: npt.NDArray[np.int32],
-    planes: list[npt.NDArray[np.int64]],
+    fine: Regions, coarse: Regions, made: Assignment, planes: list[npt.NDArray[np.int64]]
 ) -> tuple[RegionLedger, npt.NDArray[np.float64]]:
     """Ledger of the voxel regions, and the voxels each cell region stands for.
 
-    A voxel region's voxels go to the cell regions of the same body that it overlaps, in proportion to the
-    overlap. What was dropped goes to the remaining regions of its phase in proportion to their size, so that
-    the phase keeps its volume; a phase that vanishes altogether goes to the regions whose cells cover it.
+    A voxel region's voxels go to the cell regions in which it lies, in proportion to what it has of their cells. What
+    was dropped goes to the rest of its phase: first to small regions that hold fewer voxels than their cells, then
+    to all in proportion to their size, so that the phase keeps its volume; a phase that vanishes altogether goes to
+    the regions whose cells cover it.
     """
-    cell = [np.repeat(np.arange(len(p) - 1), np.diff(p)) for p in planes]
-    here = coarse.ids[np.ix_(*cell)]
-    same = owner[np.ix_(*cell)] == ids
+    here = coarse.ids.ravel()
     stride = coarse.count + 1
-    keys, counts = np.unique(fine.ids[same].astype(np.int64) * stride + here[same], return_counts=True)
+    keys, entry = np.unique(made.region.astype(np.int64) * stride + here[made.cell], return_inverse=True)
     source, target = keys // stride, keys % stride
-    overlap = np.bincount(source, counts, fine.count + 1)
-    share = np.asarray(
-        np.bincount(target, counts / overlap[source] * fine.voxels[source], stride), np.float64
-    )
+    credit, counts = np.bincount(entry, made.credit), np.bincount(entry, made.voxels)
+    whole = np.bincount(source, credit, fine.count + 1)
+    share = np.asarray(np.bincount(target, credit / whole[source] * fine.voxels[source], stride), np.float64)
     pieces = np.bincount(source, minlength=fine.count + 1).astype(np.int32)
     into = np.zeros(fine.count + 1, dtype=np.int32)
     order = np.lexsort((-target, counts))
@@ -158,13 +157,25 @@ def _account(
     shared[source] = np.bincount(target, minlength=stride)[target] > 1
     dropped = pieces == 0
     dropped[0] = False
+    size = np.asarray(np.bincount(here, made.size, stride), np.float64)
     for label in np.unique(fine.phase[dropped]).tolist() if dropped.any() else []:
         lost = dropped & (fine.phase == label)
         stay = np.flatnonzero(coarse.phase == label)
         if len(stay):
-            share[stay] *= 1 + fine.voxels[lost].sum() / share[stay].sum()
+            _hand_over(share, size, stay, float(fine.voxels[lost].sum()))
         else:
-            share += np.bincount(here[lost[fine.ids]], minlength=stride)
+            cell = [np.repeat(np.arange(len(p) - 1), np.diff(p)) for p in planes]
+            share += np.bincount(coarse.ids[np.ix_(*cell)][lost[fine.ids]], minlength=stride)
     if coarse.phase[0] != OUTSIDE or abs(share.sum() - fine.voxels.sum()) > 1e-6 * fine.voxels.sum():
         raise AssertionError("the ledger of regions lost voxels")
     return RegionLedger(fine.phase, fine.voxels, into, pieces, shared), share
+
+
+def _hand_over(
+    share: npt.NDArray[np.float64], size: npt.NDArray[np.float64], stay: npt.NDArray[np.int64], lost: float
+) -> None:
+    """Give ``lost`` voxels to the regions ``stay``: first to small ones that hold fewer than their cells."""
+    room = np.where(share[stay] < LARGE, np.maximum(size[stay] - share[stay], 0.0), 0.0)
+    taken = room * min(1.0, lost / max(float(room.sum()), 1e-300))
+    share[stay] += taken
+    share[stay] *= 1 + (lost - taken.sum()) / share[stay].sum()

@@ -188,11 +188,15 @@ def near_pairs(ids: Array, count: int, reach: int) -> Array:
 
 
 @njit(cache=True, parallel=True)
-def majority(ids: Array, values: Array, group: Array, x: Array, y: Array, z: Array) -> Array:
-    """The body with most voxels in each coarse cell; equal counts are decided by the indicator fields.
+def majority(
+    ids: Array, regions: Array, weight: Array, values: Array, group: Array, x: Array, y: Array, z: Array
+) -> Array:
+    """The body with most votes in each coarse cell; equal votes are decided by the indicator fields.
 
     Args:
         ids: (nx, ny, nz) body of each voxel.
+        regions: (nx, ny, nz) region of each voxel.
+        weight: (r + 1,) votes that a voxel of each region has.
         values: (g, nx, ny, nz) indicator fields.
         group: (b,) field of each body.
         x: (mx + 1,) first voxel of each cell along x, and the end.
@@ -212,6 +216,7 @@ def majority(ids: Array, values: Array, group: Array, x: Array, y: Array, z: Arr
                 size = (x[i + 1] - x[i]) * (y[j + 1] - y[j]) * (z[k + 1] - z[k])
                 body = np.empty(size, np.int32)
                 votes = np.zeros(size, np.float64)
+                share = np.zeros(size, np.float64)
                 found = 0
                 for a in range(x[i], x[i + 1]):
                     for b in range(y[j], y[j + 1]):
@@ -223,7 +228,8 @@ def majority(ids: Array, values: Array, group: Array, x: Array, y: Array, z: Arr
                             if q == found:
                                 body[q] = mine
                                 found += 1
-                            votes[q] += 1.0
+                            votes[q] += weight[regions[a, b, c]]
+                            share[q] += 1.0
                 best = 0
                 if found > 1:
                     for q in range(found):
@@ -233,9 +239,63 @@ def majority(ids: Array, values: Array, group: Array, x: Array, y: Array, z: Arr
                             for b in range(y[j], y[j + 1]):
                                 for c in range(z[k], z[k + 1]):
                                     total += values[f, a, b, c]
-                        votes[q] += 0.5 * total / size
+                        votes[q] *= 1.0 + 0.5 * total / (size * share[q])
                     for q in range(1, found):
                         if votes[q] > votes[best] or (votes[q] == votes[best] and body[q] < body[best]):
                             best = q
                 out[i, j, k] = body[best]
     return out
+
+
+@njit(cache=True)
+def cell_members(
+    ids: Array, regions: Array, owner: Array, x: Array, y: Array, z: Array
+) -> tuple[Array, Array, Array]:
+    """Which regions of voxels make up the body of each coarse cell.
+
+    Args:
+        ids: (nx, ny, nz) body of each voxel.
+        regions: (nx, ny, nz) region of each voxel.
+        owner: (mx, my, mz) body of each cell.
+        x: (mx + 1,) first voxel of each cell along x, and the end.
+        y: Likewise.
+        z: Likewise.
+
+    Returns:
+        ``(region, cell, voxels)``, (m,) each: so many voxels of this region lie in this cell (flat index) and are of
+        its body. Ordered by cell.
+    """
+    m0 = len(x) - 1
+    m1 = len(y) - 1
+    m2 = len(z) - 1
+    capacity = owner.size + owner.size // 4 + 64
+    region = np.empty(capacity, np.int32)
+    cell = np.empty(capacity, np.int32)
+    voxels = np.empty(capacity, np.int32)
+    n = 0
+    for i in range(m0):
+        for j in range(m1):
+            for k in range(m2):
+                mine = owner[i, j, k]
+                first = n
+                for a in range(x[i], x[i + 1]):
+                    for b in range(y[j], y[j + 1]):
+                        for c in range(z[k], z[k + 1]):
+                            if ids[a, b, c] != mine:
+                                continue
+                            r = regions[a, b, c]
+                            q = first
+                            while q < n and region[q] != r:
+                                q += 1
+                            if q == n:
+                                if n == capacity:
+                                    capacity *= 2
+                                    region = np.concatenate((region, np.empty_like(region)))
+                                    cell = np.concatenate((cell, np.empty_like(cell)))
+                                    voxels = np.concatenate((voxels, np.empty_like(voxels)))
+                                region[n] = r
+                                cell[n] = (i * m1 + j) * m2 + k
+                                voxels[n] = 0
+                                n += 1
+                            voxels[q] += 1
+    return region[:n].copy(), cell[:n].copy(), voxels[:n].copy()

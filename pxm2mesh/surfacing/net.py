@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import GeometryError
+from pxm2mesh.phases import PhaseTable
 from pxm2mesh.surface import InterfaceSurface, SurfaceLattice
 from pxm2mesh.surfacing import net_kernels as kernels
 from pxm2mesh.surfacing.coarsen import Cells, CellSize, coarsen, parse_cell_size
@@ -16,6 +17,8 @@ from pxm2mesh.surfacing.indicators import indicator_fields
 from pxm2mesh.volume import LabelVolume
 
 logger = logging.getLogger(__name__)
+
+_WORTH_A_WARNING = 0.05  # of a phase's voxels in parts thinner than the cells
 
 
 def net_of(
@@ -96,8 +99,8 @@ def extract_surface(volume: LabelVolume, *, cell_size: CellSize = 1) -> Interfac
     lattice = SurfaceLattice(volume, cells.nodes, cells.regions.ids, node, cells.body, cells.ledger, fields)
     regions = cells.ledger.summary(volume.phases)
     _report_dropped(regions)
-    _report_lost(volume, cells)
-    record: dict[str, Any] = {"cell_size": list(sizes), "regions": regions}
+    thin = _report_thin(cells, volume.phases)
+    record: dict[str, Any] = {"cell_size": list(sizes), "regions": regions, "thin": thin}
     return InterfaceSurface(
         to_points(lattice, corner_positions(lattice, node)),
         triangles,
@@ -122,18 +125,20 @@ def to_points(lattice: SurfaceLattice, positions: npt.NDArray[np.float64]) -> np
     return np.asarray(lattice.volume.origin + positions * lattice.volume.spacing)
 
 
-def _report_lost(volume: LabelVolume, cells: Cells) -> None:
-    """Warn where the cells are too large for a phase: smoothing can restore volumes by per cents, not by tens."""
-    sizes = np.prod(np.stack(np.meshgrid(*(np.diff(n) for n in cells.nodes), indexing="ij")), axis=0)
-    held = np.bincount(cells.regions.ids.ravel(), sizes.ravel(), cells.regions.count + 1)
-    for name, voxels in volume.voxel_counts().items():
-        of = cells.regions.phase == volume.phases[name].label
-        share = held[of].sum() / voxels if voxels else 1.0
-        if not 0.85 < share < 1.15:
+def _report_thin(cells: Cells, phases: PhaseTable) -> dict[str, float]:
+    """Warn of phases thinner than the cells; the share of their voxels of which that is true."""
+    result = {}
+    for phase in phases:
+        of = cells.ledger.phase == phase.label
+        share = float(cells.ledger.voxels[of & cells.thin].sum() / max(int(cells.ledger.voxels[of].sum()), 1))
+        if share > 0:
+            result[phase.name] = round(share, 4)
+        if share > _WORTH_A_WARNING:
             logger.warning(
-                "%s: the cells hold %.0f %% of its voxels: its features are thinner than the cells; use smaller ones.",
-                name, 100 * share,
+                "%s: %.0f %% of its voxels are in parts thinner than the cells: these keep their volume, but not their "
+                "shape; use smaller cells.", phase.name, 100 * share,
             )  # fmt: skip
+    return result
 
 
 def _report_dropped(regions: dict[str, dict[str, int]]) -> None:

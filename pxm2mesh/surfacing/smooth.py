@@ -24,7 +24,7 @@ from pxm2mesh.surfacing.net import net_of, parity_diagonals, to_points, triangle
 logger = logging.getLogger(__name__)
 
 _LARGEST_OFFSET = 0.45  # of an indicator that runs from 0 to 1
-_TRIM_SWEEPS = 10
+_TRIM_SWEEPS = 14
 _GOOD_VOLUME = 5e-5  # relative, of every phase
 _EXCHANGE_STEPS = 60
 _SMALL = 64  # voxels: smaller regions may miss their volume, and the rest of the phase makes up for it
@@ -210,12 +210,17 @@ class _State:
             self._correct(number)
 
     def trim(self) -> None:
-        """Bring the volumes home: projection without relaxation until every phase and large region is right."""
+        """Bring the volumes home: projection without relaxation until every phase is right; the best round is kept."""
+        least = np.inf
         for number in range(_TRIM_SWEEPS):
             self._move_net(0.0, 1.0)
             self._choose_diagonals(keep=True)
-            if number == _TRIM_SWEEPS - 1 or self._correct(self.options.sweeps + number) < _GOOD_VOLUME:
+            worst = self._correct(self.options.sweeps + number)
+            if worst < least:
+                least, best = worst, (self.X[self.node], self.first.copy(), self.offset.copy())
+            if worst < _GOOD_VOLUME:
                 break
+        self.X[self.node], self.first, self.offset = best
 
     def _move_net(self, relax: float, project: float) -> None:
         for points in self.net_colours:

@@ -107,6 +107,22 @@ def test_cells_thicker_than_a_phase_are_reported(caplog: pytest.LogCaptureFixtur
     assert "thinner than the cells" in caplog.text
 
 
+@pytest.mark.parametrize(("size", "within"), [(2, 0.12), (3, 0.55)])
+def test_a_phase_thinner_than_the_cells_keeps_its_volume_in_cells(size: int, within: float) -> None:
+    """By majority neither wall nor specks would have a single cell of 3 voxels; it falls into few steps."""
+    x, y, z = np.indices((24, 24, 24))
+    labels = (np.floor(x + 0.5 * y + 0.3 * z) == 20).astype(int)
+    specks = np.random.default_rng(0).random(labels.shape) < 0.03
+    labels[specks & (labels == 0)] = 2
+    surface = extract_surface(volume_of(labels), cell_size=size)
+    held = surface.region_volumes()
+    for name, voxels in volume_of(labels).voxel_counts().items():
+        of = surface.region_phase == PHASES[name].label
+        assert held[of].sum() / surface.lattice.volume.voxel_volume == pytest.approx(voxels, rel=within)
+        assert surface.region_volume[of].sum() / surface.lattice.volume.voxel_volume == pytest.approx(voxels)
+    assert surface.record["thin"]["NMC"] == 1.0
+
+
 def test_touching_particles_are_regions_of_their_own() -> None:
     particles = np.ones((4, 4, 4), np.int32)
     particles[2:] = 2
