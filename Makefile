@@ -1,6 +1,6 @@
 # Everything goes through .env/, which `make env` prepares: docs/how-to/dolfinx.md
 .DEFAULT_GOAL := help
-.PHONY: help env env-next demo test verify check bench test-next clean
+.PHONY: help env env-next demo test verify check bench test-next reference docs clean
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -35,7 +35,14 @@ bench: env ## benchmarks: time and memory
 test-next: env-next ## the solver tests on the newest DOLFINx
 	@scripts/test --env .env-next solver 'not verify and not bench'
 
+reference: env ## bring the generated parts of the reference into step with the code
+	.env/bin/python docs/tools/reference.py
+
+docs: env ## the documentation as a site that works offline: site/index.html
+	NO_MKDOCS_2_WARNING=1 .env/bin/python -m mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 clean: ## remove what was made in this checkout (the shared cache stays)
-	rm -rf .env .env.part .env.old .env-next .env-next.part .env-next.old runs dist build
+	rm -rf .env .env.part .env.old .env-next .env-next.part .env-next.old runs dist build site
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find pxm2mesh simulations tests scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

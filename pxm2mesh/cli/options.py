@@ -35,6 +35,10 @@ Restart = Annotated[
     bool, typer.Option("--restart", help="Forget earlier results of this run and do everything again.")
 ]
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say what would be done, and what the mesh would cost.")
+]
+
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:
     """``["state=pressed", "count=4"]`` as keywords: numbers and true/false as such, the rest as text.

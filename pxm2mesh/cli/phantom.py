@@ -22,13 +22,22 @@ def phantom(
     option: Annotated[
         list[str] | None, typer.Option(help="A further option of that phantom, key=value.")
     ] = None,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Write its grey scan, blurred and with noise, not its labels.")
+    ] = False,
 ) -> None:
-    """Make a synthetic sample with known answers."""
+    """Make a synthetic sample with known answers; without a suffix, -o is a folder of slices."""
     from pxm2mesh.io.images import write_volume
+    from pxm2mesh.io.slices import write_slices
+    from pxm2mesh.phantoms import grey_scan
     from pxm2mesh.phantoms import phantom as make
 
     volume = make(name, size=size, seed=seed, **parse_options(option or []))
-    write_volume(volume, output)
+    made = grey_scan(volume, seed=seed) if scan else volume
+    if output.suffix:
+        write_volume(made, output)
+    else:
+        write_slices(made, output)
     phases = ",".join(f"{p.name}={p.label}" for p in volume.phases)
     machine = {
         "written": str(output),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
     from rich.progress import TaskID
 
+    from pxm2mesh.pipeline import Run
     from pxm2mesh.quantities import Quantities
 
 
@@ -45,6 +46,15 @@ class Session:
                 for q in quantities]  # fmt: skip
         self.emit(quantities.as_list(), lambda: table(("quantity", "of", "value", "unit", "method"), rows))
 
+    def emit_run(self, run: Run) -> None:
+        """The numbers one looks for as a table, all of them as JSON or with ``-v``, and where everything is."""
+        shown = run.quantities if self.verbosity > 0 or self.as_json else headlines(run.quantities)
+        self.emit_quantities(shown)
+        if len(shown) < len(run.quantities):
+            left = len(run.quantities) - len(shown)
+            self.say(f"and {left} more in quantities.json and the report; -v shows them here")
+        self.say(run.summary())
+
     def say(self, text: str) -> None:
         """A line for people, on stderr; silent with ``-q`` or ``--json``."""
         if self.verbosity >= 0 and not self.as_json:
@@ -67,6 +77,46 @@ class Session:
         logger.handlers[:] = [_StderrHandler(self.verbosity, self.as_json)]
         logger.propagate = False
         logger.setLevel(logging.DEBUG if self.verbosity > 1 else logging.INFO)
+
+
+HEADLINES = (
+    "volume_fraction",
+    "contact_fraction",
+    "particle_diameter_d50",
+    "pore_diameter_d50",
+    "tortuosity_factor",
+)
+
+
+def headlines(quantities: Quantities) -> Quantities:
+    """What a run is done for: everything computed, and of what was measured the `HEADLINES`.
+
+    Transport on voxels is left out for a phase that was solved on the mesh, and contact where it is the reverse of one
+    that is shown.
+    """
+    from pxm2mesh.quantities import Quantities
+
+    computed = [
+        q for q in quantities if q.method.startswith("finite elements") or q.name not in _measured_names()
+    ]
+    solved = {(q.name, q.phase) for q in computed}
+    chosen, pairs = [], set()
+    for q in quantities:
+        pair = frozenset((q.interface or "").split(" | "))
+        if q in computed:
+            chosen.append(q)
+        elif (
+            q.name in HEADLINES and (q.name, q.phase) not in solved and (not q.interface or pair not in pairs)
+        ):
+            chosen.append(q)
+            pairs.add(pair)
+    return Quantities(chosen)
+
+
+def _measured_names() -> tuple[str, ...]:
+    from pxm2mesh.quantify import quantity_names
+
+    return quantity_names()
 
 
 class _StderrHandler(logging.Handler):

@@ -110,9 +110,7 @@ def run_study(
     Raises:
         Pxm2meshError: Whatever a stage raises; the stages before it are kept.
     """
-    if until not in NAMES:
-        raise UsageError(f"unknown stage {until!r};", hint=did_you_mean(until, NAMES))
-    chosen = [stage for stage in STAGES[: NAMES.index(until) + 1] if stage.wanted(study)]
+    chosen = _chosen(study, until)
     with locked(study.folder) as lock, logging_to(study.folder / "log.txt"):
         work = Work(study, study.folder, ranks or study.solver.ranks, lock)
         record = Record(study.folder)
@@ -130,6 +128,35 @@ def run_study(
                     _merge_quantities(study.folder, [s.name for s in reports])
                 task.advance(note=stage.name)
         return Run(study.folder, Quantities.read(study.folder / QUANTITIES), tuple(reports))
+
+
+def plan_study(study: Study, *, until: str = "report") -> tuple[StageReport, ...]:
+    """What `run_study` would do: nothing is read but the record and the source, nothing is written.
+
+    Args:
+        study: What to do.
+        until: The last stage to do.
+
+    Returns:
+        The stages in their order; ``done`` says that the stage would have to be done.
+
+    Raises:
+        UsageError: No stage of that name.
+        StudyError: The file of the sample cannot be read.
+    """
+    chosen = _chosen(study, until)
+    work, record = Work(study, study.folder, study.solver.ranks, None), Record(study.folder)
+    stale: set[str] = set()
+    for stage in chosen:
+        if stale & set(stage.after) or not record.is_current(stage.name, _key(stage, work, record)):
+            stale.add(stage.name)
+    return tuple(StageReport(stage.name, stage.name in stale, 0.0) for stage in chosen)
+
+
+def _chosen(study: Study, until: str) -> list[Stage]:
+    if until not in NAMES:
+        raise UsageError(f"unknown stage {until!r};", hint=did_you_mean(until, NAMES))
+    return [stage for stage in STAGES[: NAMES.index(until) + 1] if stage.wanted(study)]
 
 
 def _bring_up_to_date(stage: Stage, work: Work, record: Record, progress: Progress) -> StageReport:

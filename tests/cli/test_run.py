@@ -149,3 +149,41 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(physics: str, study: 
     assert kills > 0
     assert (folder / "quantities.json").read_bytes() == wanted
     assert not list(folder.glob(".*.part*"))
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(study: Path, command: Command) -> None:
+    result = command("run", study, "--dry-run", "--json")
+    assert result.code == 0, result.err
+    told = json.loads(result.out)
+    assert told["stages"] == dict.fromkeys(STAGES, "to do")
+    assert 100 < told["facts"]["cells"] < 10_000
+    assert told["facts"]["seconds"] > 0
+    assert told["facts"]["memory_gb"] > 0
+    assert not (study.parent / "runs").exists()
+
+
+def test_a_dry_run_knows_what_is_up_to_date(finished: Path, command: Command) -> None:
+    """Catches a plan that does not pass on what is stale: the report is made from the mesh."""
+    text = finished.read_text(encoding="utf-8").replace("cell_size = 2", "cell_size = 3")
+    finished.write_text(text, encoding="utf-8")
+    stages = json.loads(command("run", finished, "--dry-run", "--json").out)["stages"]
+    assert [name for name, state in stages.items() if state == "to do"] == ["surface", "mesh", "report"]
+
+
+def test_a_dry_run_of_a_wrong_study_points_at_it(study: Path, command: Command) -> None:
+    study.write_text(STUDY.replace("cell_size", "cell_sise"), encoding="utf-8")
+    result = command("run", study, "--dry-run")
+    assert result.code == 2
+    assert "8:1: mesh.cell_sise" in result.out
+
+
+def test_a_run_shows_the_numbers_one_looks_for_and_where_the_others_are(
+    finished: Path, command: Command
+) -> None:
+    short, whole = command("run", finished), command("run", finished, "-v")
+    assert "volume_fraction" in short.out
+    assert "mean_chord" not in short.out
+    assert "more in quantities.json" in short.err
+    assert "mean_chord" in whole.out
+    machine = command("run", finished, "--json").out
+    assert len(json.loads(machine)) == len(whole.out.splitlines()) - 1

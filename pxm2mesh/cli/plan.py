@@ -1,0 +1,28 @@
+"""``--dry-run`` of the verbs that run a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pxm2mesh.cli.session import Session, table
+
+
+def show_plan(session: Session, study: Path, until: str, restart: bool) -> int:
+    """Say which stages would be done and what the mesh would cost; problems of the study end it as `check` does."""
+    from pxm2mesh.pipeline import plan_study
+    from pxm2mesh.study import examine_study
+
+    found = examine_study(study)
+    if found.study is None or found.errors:
+        session.emit(
+            {"problems": [vars(p) for p in found.problems]}, "\n".join(f"{study}:{p}" for p in found.problems)
+        )
+        return 2
+    plan = [(stage.name, stage.done or restart) for stage in plan_study(found.study, until=until)]
+    machine = {
+        "stages": {name: "to do" if todo else "up to date" for name, todo in plan},
+        "facts": dict(found.facts),
+    }
+    rows = [(name, "to do" if todo else "up to date") for name, todo in plan]
+    session.emit(machine, lambda: "\n".join([table(("stage", ""), rows), "", *found.told()]))
+    return 0
