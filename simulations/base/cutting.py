@@ -207,7 +207,9 @@ def cut(mesh: TetMesh, neighbours: Adjacency, open_faces: npt.NDArray[np.bool_])
         (neighbours.cells[open_faces, 0], neighbours.local[open_faces, 0]),
     ):
         critical[np.take_along_axis(cells[owner], FACES[local], axis=1)] = True
-    closed = ~open_faces
+    closed = np.flatnonzero(~open_faces)
+    first = np.take_along_axis(cells[neighbours.cells[closed, 0]], FACES[neighbours.local[closed, 0]], axis=1)
+    closed = closed[critical[first].any(axis=1)]
     ends = []
     for side in (0, 1):  # corners of the shared face, in the same order seen from both cells
         cell, local = neighbours.cells[closed, side], neighbours.local[closed, side]
@@ -219,18 +221,25 @@ def cut(mesh: TetMesh, neighbours: Adjacency, open_faces: npt.NDArray[np.bool_])
         )
     matters = critical[ends[0][1]]
     corner_a, corner_b = ends[0][0][matters], ends[1][0][matters]
-    corners = np.flatnonzero(critical[cells].ravel())
+    flat = cells.ravel()
+    corners = np.flatnonzero(critical[flat])
     place = np.full(cells.size, -1)
     place[corners] = np.arange(len(corners))
     graph = coo_matrix(
         (np.ones(len(corner_a), dtype=np.int8), (place[corner_a], place[corner_b])), shape=(len(corners),) * 2
     )
     groups, group = connected_components(graph, directed=False)
-    label = np.zeros(cells.size, dtype=np.int64)
-    label[corners] = group
-    unique, renumbered = np.unique(cells.ravel() * (groups + 1) + label, return_inverse=True)
-    parent = unique // (groups + 1)
-    return CutMesh(mesh.points[parent], renumbered.reshape(-1, 4).astype(np.int64), parent)
+    copies, renumbered = np.unique(flat[corners] * (groups + 1) + group, return_inverse=True)
+    owner = copies // (groups + 1)  # point of each copy, ascending
+    count = np.zeros(len(mesh.points), dtype=np.int64)
+    count[flat] = 1
+    count[critical] = np.bincount(owner, minlength=len(mesh.points))[critical]
+    start = np.cumsum(count) - count  # first copy of each point
+    of_copy = start[owner] + np.arange(len(owner)) - np.searchsorted(owner, owner)
+    new = start[flat]
+    new[corners] = of_copy[renumbered]
+    parent = np.repeat(np.arange(len(mesh.points)), count)
+    return CutMesh(mesh.points[parent], new.reshape(-1, 4), parent)
 
 
 def components(cell_count: int, neighbours: Adjacency, keep: npt.NDArray[np.bool_]) -> tuple[int, Ints]:

@@ -281,7 +281,9 @@ def effective_conductivity(
     spanning = [axis for axis in directions if cluster.spans[axis].any()]
     part = coefficient = None
     if spanning:
-        part = domain.restricted(keep=cluster.keep, cut=cut, cell_fields={"component": cluster.component})
+        whole = cluster.keep.all() and set(cut) == set(domain.cut_names)
+        fields = {"component": cluster.component}
+        part = domain if whole else domain.restricted(keep=cluster.keep, cut=cut, cell_fields=fields)
         coefficient = part.by_phase(sigma, name="conductivity")
         contacts = {name: h for name, h in contacts.items() if name in part.cut_names}
     bound = (
@@ -292,7 +294,10 @@ def effective_conductivity(
     with progress.task("conduction", total=len(directions)) as task:
         for axis in directions:
             if part is not None and axis in spanning:
-                idle = np.flatnonzero(~cluster.spans[axis][part.cell_fields["component"].astype(np.int64)])
+                component = (
+                    cluster.component[part.cell_index] if part is domain else part.cell_fields["component"]
+                )
+                idle = np.flatnonzero(~cluster.spans[axis][component.astype(np.int64)])
                 potentials[axis] = conduct(
                     part, sigma, {f"{axis}-": 0.0, f"{axis}+": 1.0}, contact_conductance=contacts,
                     order=order, idle=idle.astype(np.int32), solver=solver, tolerance=tolerance,
