@@ -30,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import DataError, MeshingError, MissingDependencyError
+from pxm2mesh.processes import leashed
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +221,7 @@ def _wait(command: list[str], folder: Path, timeout: float) -> None:
     environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else root
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, env=environment, check=False
+            leashed(command), capture_output=True, text=True, timeout=timeout, env=environment, check=False
         )
     except subprocess.TimeoutExpired:
         raise MeshingError(

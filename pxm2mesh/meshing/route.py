@@ -39,6 +39,10 @@ from pxm2mesh.volume import LabelVolume
 log = logging.getLogger(__name__)
 
 _RUNGS = (0.3, 0.5, 0.8, 1.0)
+_PAIRS = (
+    45.0  # gmsh takes 0.12 µs per squared pair of regions, the lattice 0.24 ms per cell: equal at 45 √cells
+)
+_THICK = 2.0  # cells: layers from here on are laid in the voxels
 
 
 def mesh_volume(
@@ -85,8 +89,6 @@ def mesh_volume(
         task.advance(1, "smoothing interfaces")
         first = smooth(surface, SmoothOptions(certificate=options.certificate))
         rungs = [options.certificate, *(r for r in _RUNGS if r > options.certificate)]
-        if options.method == "lattice":
-            rungs = []
         mesh = _climb_down(first, rungs, options, task)
     return _stamped(mesh, started)
 
@@ -218,8 +220,12 @@ def _check_names(volume: LabelVolume, options: MeshOptions) -> None:
 
 
 def _climb_down(surface: InterfaceSurface, rungs: list[float], options: MeshOptions, task: Task) -> TetMesh:
-    """Try the rungs in turn; the lattice is the last."""
+    """Try the rungs in turn; the lattice is the last, or the first where gmsh would take for ever."""
     tried: list[dict[str, Any]] = []
+    why = _why_lattice(surface, options)
+    if why:
+        log.info("lattice at once: %s", why)
+        rungs = []
     for position, rung in enumerate(rungs):
         if position:
             task.advance(0, f"smoothing interfaces (certificate {rung:g})")
@@ -232,14 +238,36 @@ def _climb_down(surface: InterfaceSurface, rungs: list[float], options: MeshOpti
     task.advance(0, "lattice cells")
     if rungs:
         surface = smooth(surface, SmoothOptions(certificate=rungs[0]))
-    return _one_rung(surface, "lattice", options, task, tried)
+    return _one_rung(surface, "lattice", options, task, tried, why=why)
+
+
+def _why_lattice(surface: InterfaceSurface, options: MeshOptions) -> str:
+    """Why gmsh is not even tried; empty where it is."""
+    if options.method == "lattice":
+        return "asked for"
+    assert surface.lattice is not None
+    low, high = surface.sides.min(axis=1).astype(np.int64), surface.sides.max(axis=1)
+    pairs = len(np.unique(low * len(surface.region_phase) + high))
+    cells = surface.lattice.cells.size
+    if pairs > _PAIRS * np.sqrt(cells):
+        return (
+            f"{pairs:,} pairs of regions in {cells:,} cells are more than gmsh's time, which grows with the square of "
+            "their number, allows"
+        )
+    return ""
 
 
 def _one_rung(
-    surface: InterfaceSurface, name: str, options: MeshOptions, task: Task, tried: list[dict[str, Any]]
+    surface: InterfaceSurface,
+    name: str,
+    options: MeshOptions,
+    task: Task,
+    tried: list[dict[str, Any]],
+    *,
+    why: str = "",
 ) -> TetMesh:
     start = time.perf_counter()
-    route: dict[str, Any] = {"rung": name}
+    route: dict[str, Any] = {"rung": name} | ({"why": why} if why else {})
     cell_size = _cell_size(surface)
     if name == "lattice":
         made = draft(*lattice_cells(surface))
@@ -250,8 +278,14 @@ def _one_rung(
     task.advance(1, "improving cells")
     route["improve"] = improve(made, surface, ImproveOptions())
     task.advance(1, "checking")
+    layers = [zone for zone in options.zones if zone.kind == "layer"]
     try:
         checks.check(made, surface)
+        if layers:
+            from pxm2mesh.meshing.layers import insert_layers
+
+            made, surface, route["layers"] = insert_layers(made, surface, layers)
+            checks.check(made, surface)
     except checks.GateError as error:
         if name != "lattice":
             raise
@@ -289,7 +323,7 @@ def _cell_size(surface: InterfaceSurface) -> float:
 
 
 def _with_layers(volume: LabelVolume, options: MeshOptions) -> tuple[LabelVolume, MeshOptions]:
-    """Layers in the voxels, and a cell size that resolves the thinnest of them by two cells."""
+    """Thick layers in the voxels; thin ones are cut into the mesh later, whose cells must not be much larger."""
     layers = [zone for zone in options.zones if zone.kind == "layer"]
     if not layers:
         return volume, options
@@ -301,11 +335,15 @@ def _with_layers(volume: LabelVolume, options: MeshOptions) -> tuple[LabelVolume
         if not isinstance(size, str)
         else parse_quantity(size, "length")
     )
-    volume = add_layers(volume, layers)
-    length = min(wanted, max(min(zone.length for zone in layers) / 2, float(volume.spacing.min())))
+    thin = [] if options.method == "marching-cubes" else [z for z in layers if z.length < _THICK * wanted]
+    volume = add_layers(volume, [zone for zone in layers if zone not in thin])
+    thinnest = min((zone.length for zone in layers), default=wanted)
+    share = 2.0 if thin else 0.5
+    length = min(wanted, max(share * thinnest, float(volume.spacing.min())))
     if length < wanted:
         log.info("cell size %.4g µm instead of %.4g for the layer", length, wanted)
-    return volume, replace(options, cell_size=f"{length:.9g} um", target_cells=None)
+    others = tuple(zone for zone in options.zones if zone.kind != "layer" or zone in thin)
+    return volume, replace(options, cell_size=f"{length:.9g} um", target_cells=None, zones=others)
 
 
 def _with_zones(mesh: TetMesh, surface: InterfaceSurface, options: MeshOptions) -> TetMesh:
@@ -342,6 +380,7 @@ def _record(
     return {
         **geometry,
         "ledger": surface.record.get("regions", {}),
+        "thin": surface.record.get("thin", {}),
         "route": {
             "rungs": rungs,
             "cell_size": list(surface.record.get("cell_size", [])),

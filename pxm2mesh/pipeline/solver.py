@@ -27,6 +27,7 @@ from pxm2mesh.errors import (
     Pxm2meshError,
     StudyError,
 )
+from pxm2mesh.processes import leashed
 from pxm2mesh.progress import SILENT, Progress, Task
 
 logger = logging.getLogger(__name__)
@@ -45,13 +46,6 @@ _ERRORS: Mapping[int, type[Pxm2meshError]] = {
 _GET_DOLFINX = (
     'run "make env", or "conda install -c conda-forge fenics-dolfinx", or "apt install python3-dolfinx" '
     "(Debian 13 or newer); everything up to the mesh is done and stays."
-)
-# Started between us and the solver: asks the system to end it when we end, however we end (Linux).
-_LEASH = (
-    "import ctypes, os, signal, sys\n"
-    "prctl = getattr(ctypes.CDLL(None), 'prctl', None)\n"
-    "prctl and prctl(1, signal.SIGTERM)\n"
-    "os.getppid() == int(sys.argv[1]) and os.execvp(sys.argv[2], sys.argv[2:])\n"
 )
 
 
@@ -74,7 +68,7 @@ def solve(folder: Path, *, ranks: int = 1, lock: int | None = None, progress: Pr
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         environment.setdefault(variable, str(max(1, (os.cpu_count() or 1) // ranks)))
     process = subprocess.Popen(
-        [sys.executable, "-c", _LEASH, str(os.getpid()), *command],
+        leashed(command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

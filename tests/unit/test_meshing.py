@@ -231,6 +231,19 @@ def test_the_last_rung_is_the_lattice(volume: LabelVolume, monkeypatch: pytest.M
     assert made.record["quality"]["min_dihedral"] >= 12
 
 
+def test_so_many_regions_that_gmsh_would_take_for_ever_go_to_the_lattice_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    board = (np.indices((8, 8, 8)).sum(axis=0) % 2).astype(np.uint8)
+    with caplog.at_level("INFO"):
+        made = mesh_volume(LabelVolume(board, {"a": 0, "b": 1}, "1 um"), MeshOptions(cell_size=1))
+    (rung,) = made.record["route"]["rungs"]
+    assert rung["rung"] == "lattice" and "1,640 pairs of regions in 512 cells" in rung["why"]
+    assert "lattice at once" in caplog.text
+    assert made.record["quality"]["min_dihedral"] >= 12
+    assert max(abs(p["relative_error"]) for p in made.record["phases"]) <= 2e-4
+
+
 @pytest.mark.parametrize("error", [MeshingError("time"), MissingDependencyError("gmsh"), DataError("disk")])
 def test_errors_of_the_machine_do_not_lead_down(
     volume: LabelVolume, monkeypatch: pytest.MonkeyPatch, error: Exception
