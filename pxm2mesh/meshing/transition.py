@@ -373,14 +373,29 @@ def add_layers(volume: LabelVolume, zones: Sequence[TransitionZone], *, cells: f
     return volume
 
 
-def _with_layer(volume: LabelVolume, zone: TransitionZone) -> LabelVolume:
-    first, second = (volume.require(name) for name in zone.between)
+def with_layer_phase(phases: PhaseTable, zone: TransitionZone) -> tuple[PhaseTable, int]:
+    """The phases with that of a layer (role interphase, next free label), and its label.
+
+    Args:
+        phases: Those of the sample.
+        zone: The layer.
+
+    Raises:
+        UsageError: Unknown phase, or a name that is taken.
+    """
+    first, second = (phases[name] for name in zone.between)
     name = zone.name or f"{first.name}-{second.name} layer"
-    if name in volume.phases:
+    if name in phases:
         raise UsageError(
             f"zone {zone.pair_name}: there is a phase {name!r} already;", hint="give it another name."
         )
-    label = max(volume.phases.labels) + 1
+    label = max(phases.labels) + 1
+    return PhaseTable([*phases, Phase(label, name, "interphase")]), label
+
+
+def _with_layer(volume: LabelVolume, zone: TransitionZone) -> LabelVolume:
+    first, second = (volume.require(name) for name in zone.between)
+    table, label = with_layer_phase(volume.phases, zone)
     distance = distances.outside_distance(volume.labels == first.label, volume.spacing, zone.length)
     taken = (volume.labels == second.label) & (distance < zone.length)
     if not taken.any():
@@ -389,7 +404,6 @@ def _with_layer(volume: LabelVolume, zone: TransitionZone) -> LabelVolume:
         )
     labels = volume.labels.astype(np.uint32)
     labels[taken] = label
-    table = PhaseTable([*volume.phases, Phase(label, name, "interphase")])
     particles = volume.particles
     if particles is not None:
         particles = np.where(taken, 0, particles).astype(np.int32)
