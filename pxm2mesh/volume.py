@@ -250,8 +250,10 @@ class LabelVolume:
 
     def mask(self, *names: str) -> npt.NDArray[np.bool_]:
         """(nx, ny, nz) True where one of the named phases is."""
-        wanted = [self.phases[name].label for name in names]
-        return np.asarray(np.isin(self.labels, wanted))
+        inside = np.zeros(self.shape, bool)
+        for name in names:
+            inside |= self.labels == self.phases[name].label
+        return inside
 
     def require(self, name: str) -> Phase:
         """The named phase; `DataError` if it has no voxel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,19 +32,33 @@ def quantify(
             "--blocks", help="Larger than memory: fractions, areas and pieces only, a few slices at a time."
         ),
     ] = False,
+    fields: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for particles, local thickness, potentials, gaps and cracks as VTI and VTP."
+        ),
+    ] = None,
     output: OptionalOutput = None,
 ) -> None:
     """Measure fractions, interfaces, sizes and transport on the voxels."""
     with context.obj.progress() as progress:
         if blocks:
-            if level is not None:
-                raise UsageError("--blocks does not turn a volume;", hint="leave --level out, or --blocks.")
+            if level is not None or fields is not None:
+                raise UsageError(
+                    "--blocks neither turns a volume nor writes fields;",
+                    hint="leave --level and --fields out.",
+                )
             found = _in_blocks(labels, spacing, phases, crop, bin, only, progress)
         else:
             from pxm2mesh.quantify import quantify as measure
 
             volume = read_labels(labels, spacing, phases, crop, bin=bin, level=level)
             found = measure(volume, only=only, progress=progress)
+            if fields is not None:
+                from pxm2mesh.quantify.fields import write_measured_fields
+
+                for path in write_measured_fields(volume, fields, only=only, progress=progress):
+                    context.obj.say(f"written: {path}")
     if output is not None:
         found.write(output)
     context.obj.emit_quantities(found)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from pxm2mesh.io._image import Image
 from pxm2mesh.io._image_formats import FORMATS
 from pxm2mesh.io._slices import open_folder
 from pxm2mesh.io._source import Source, unreadable
+from pxm2mesh.io._vti import CellArray, write_image_data
 from pxm2mesh.io.lazy import VolumeOnDisk
 from pxm2mesh.phases import PhaseTable
 from pxm2mesh.volume import (
@@ -205,6 +207,34 @@ def write_volume(volume: LabelVolume | GreyVolume | VolumeOnDisk, path: PathLike
         form.write(image, part)
     if form.write_beside is not None:
         form.write_beside(image, place)
+
+
+def write_fields(
+    path: PathLike,
+    fields: Mapping[str, npt.NDArray[Any]],
+    *,
+    spacing: npt.NDArray[np.float64],
+    origin: npt.NDArray[np.float64],
+) -> None:
+    """Write values per voxel for ParaView and other programs that read VTK files.
+
+    Args:
+        path: ``.vti``; whole or not at all.
+        fields: (nx, ny, nz) arrays by name, with the unit in the name: ``"local_thickness [um]"``.
+        spacing: (3,) µm.
+        origin: (3,) µm.
+
+    Raises:
+        UsageError: Another suffix.
+        DataError: The place cannot be written.
+    """
+    place = Path(path)
+    if place.suffix.lower() != ".vti":
+        raise UsageError(f"{place.name}: fields are written as .vti;", hint="choose that suffix.")
+    shape = next(iter(fields.values())).shape
+    arrays = {name: CellArray.of(values) for name, values in fields.items()}
+    with replacing(place) as part:
+        write_image_data(part, shape, arrays, spacing=spacing.tolist(), origin=origin.tolist())
 
 
 def _format(place: Path) -> Format:

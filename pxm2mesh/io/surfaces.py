@@ -120,3 +120,29 @@ def write_triangles(
 
             trimesh.Trimesh(points, triangles, process=False).export(part, file_type=suffix)
     return final
+
+
+def write_lines(
+    path: str | os.PathLike[str], points: npt.NDArray[np.float64], links: npt.NDArray[Any]
+) -> Path:
+    """Write straight lines between points, such as the middle lines of cracks.
+
+    Args:
+        path: ``.vtp``; whole or not at all.
+        points: (n, 3) µm.
+        links: (m, 2) numbers of the points that a line joins.
+
+    Raises:
+        UsageError: Another suffix.
+        DataError: The place cannot be written.
+    """
+    import pyvista
+
+    final = Path(path)
+    if final.suffix.lower() != ".vtp":
+        raise UsageError(f"{final.name}: lines are written as .vtp;", hint="choose that suffix.")
+    lines: Any = np.column_stack([np.full(len(links), 2), links]).ravel()
+    data = pyvista.PolyData(points, lines=lines) if len(links) else pyvista.PolyData(points)
+    with replacing(final) as part:
+        data.save(part)
+    return final

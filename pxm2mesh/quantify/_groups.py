@@ -160,7 +160,7 @@ def particles(sample: Sample, directions: Directions) -> Rows:
         yield Quantity("coordination_number", met, "1", f"mean, {told}", phase=name)
         if not any(r in ("electrolyte", "separator") for r in roles.values()):
             continue
-        supply = connected_surface(sample.volume, name)
+        supply = connected_surface(sample.volume, name, particles=table)
         method = f"ions from z-, electrons from z+, {told}"
         yield Quantity("ionic_contact_fraction", supply.mean["ionic"], "1", method, phase=name)
         yield Quantity("electronic_contact_fraction", supply.mean["electronic"], "1", method, phase=name)
@@ -169,7 +169,7 @@ def particles(sample: Sample, directions: Directions) -> Rows:
 
 def pores(sample: Sample, directions: Directions) -> Rows:
     """Local thickness: of all voids together as pores, of every other phase but the particles."""
-    from pxm2mesh.quantify.pores import local_thickness, thickness_percentile
+    from pxm2mesh.quantify.pores import local_thickness, thickness_percentiles
 
     roles = {p.name: p.role for p in sample.volume.phases}
     voids = [name for name in sample.present if roles[name] == "void"]
@@ -177,14 +177,12 @@ def pores(sample: Sample, directions: Directions) -> Rows:
         return
     method = "local thickness, by volume"
     if voids:
-        thickness = local_thickness(sample.volume, *voids)
-        for share in (10, 50, 90):
-            value = thickness_percentile(thickness, share / 100)
+        found = thickness_percentiles(local_thickness(sample.volume, *voids), (0.1, 0.5, 0.9))
+        for share, value in zip((10, 50, 90), found, strict=True):
             yield Quantity(f"pore_diameter_d{share}", value, "um", method, phase=" + ".join(voids))
     for name in sample.present:
         if roles[name] not in ("void", "active"):
-            thickness = local_thickness(sample.volume, name)
-            value = thickness_percentile(thickness, 0.5)
+            (value,) = thickness_percentiles(local_thickness(sample.volume, name), (0.5,))
             yield Quantity("local_thickness_d50", value, "um", method, phase=name)
 
 

@@ -45,7 +45,7 @@ def quantify(
         >>> quantify(volume, only=["porosity"])["porosity"]
         0.5
     """
-    groups = _wanted(only)
+    groups = wanted_groups(only)
     for direction in directions:
         if direction not in AXES:
             raise UsageError(f"unknown direction {direction!r};", hint='use "x", "y" or "z".')
@@ -67,7 +67,8 @@ def quantity_names() -> tuple[str, ...]:
     return (*GROUPS, *(n for group in GROUPS.values() for n in group.names))
 
 
-def _wanted(only: Sequence[str] | None) -> list[str]:
+def wanted_groups(only: Sequence[str] | None) -> list[str]:
+    """The groups that ``only`` of `quantify` asks for."""
     if only is None:
         return [name for name, group in GROUPS.items() if group.default]
     if isinstance(only, str):

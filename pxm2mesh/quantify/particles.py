@@ -169,7 +169,8 @@ def _contacts(volume: LabelVolume, phase: str, ids: npt.NDArray[np.int32], count
     """(n, phases) µm² of each particle's surface by what it touches."""
     index = phase_index(volume)
     phases = len(volume.phases)
-    keys = np.where(ids > 0, ids + (phases - 1), index).astype(np.uint32)
+    keys = index.astype(np.uint32)
+    np.add(ids, phases - 1, out=keys, where=ids > 0, casting="unsafe")
     row = np.concatenate([np.full(phases, -1), np.arange(count)])
     own = volume.phases.names.index(phase)
     column = np.concatenate([np.arange(phases), np.full(count, own)])
@@ -224,7 +225,12 @@ class ConnectedSurface:
 
 
 def connected_surface(
-    volume: LabelVolume, active: str, *, separator: str = "z-", collector: str = "z+"
+    volume: LabelVolume,
+    active: str,
+    *,
+    separator: str = "z-",
+    collector: str = "z+",
+    particles: ParticleTable | None = None,
 ) -> ConnectedSurface:
     """Which part of each particle's surface is reached by ions and by electrons.
 
@@ -236,6 +242,7 @@ def connected_surface(
         active: Name of the active phase.
         separator: Box face that ions come from, ``"x-"`` … ``"z+"``.
         collector: Box face that electrons come from.
+        particles: The table of `measure_particles`, where it is there already.
 
     Returns:
         Shares per particle.
@@ -249,7 +256,7 @@ def connected_surface(
     for face in (separator, collector):
         if face not in BOX_FACES:
             raise UsageError(f"unknown box face {face!r};", hint=did_you_mean(face, BOX_FACES))
-    particles = measure_particles(volume, active)
+    particles = measure_particles(volume, active) if particles is None else particles
     present, ids = _renumber(particle_ids(volume, active))
     roles = {p.name: p.role for p in volume.phases}
     ions = _reached(volume, [n for n, r in roles.items() if r in ("electrolyte", "separator")], separator)
@@ -257,9 +264,10 @@ def connected_surface(
     electrons = _reached(volume, wires, collector)
     count = len(present)
     # keys: 0 other, 1 connected electrolyte, 2 connected conductor that is no particle, 3… particles
-    keys = np.where(ids > 0, ids + 2, np.where(ions, 1, np.where(electrons, 2, 0))).astype(np.uint32)
+    keys = np.where(ions, np.uint32(1), np.where(electrons, np.uint32(2), np.uint32(0)))
+    np.add(ids, 2, out=keys, where=ids > 0, casting="unsafe")
     wired = np.zeros(count, bool)
-    wired[np.unique(ids[(ids > 0) & electrons]) - 1] = True
+    wired[np.flatnonzero(np.bincount(ids[(ids > 0) & electrons], minlength=count + 1)) - 1] = True
     row = np.concatenate([[-1, -1, -1], np.arange(count)])
     column = np.concatenate([[0, 1, 2], np.where(wired, 2, 0)])
     areas = projected_areas(keys, row, column, volume.spacing)

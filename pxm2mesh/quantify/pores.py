@@ -74,10 +74,12 @@ def local_thickness(volume: LabelVolume, *names: str) -> npt.NDArray[np.float32]
     return out
 
 
-def thickness_percentile(thickness: npt.NDArray[np.float32], share: float) -> float:
-    """Diameter below which ``share`` of the volume lies, from a map of local thickness, in µm."""
+def thickness_percentiles(thickness: npt.NDArray[np.float32], shares: tuple[float, ...]) -> list[float]:
+    """Diameters below which the shares of the volume lie, from a map of local thickness, in µm."""
     inside = thickness[thickness > 0]
-    return float(np.quantile(inside, share)) if len(inside) else 0.0
+    if len(inside) == 0:
+        return [0.0] * len(shares)
+    return [float(v) for v in np.quantile(inside, shares, overwrite_input=True)]
 
 
 def chord_lengths(volume: LabelVolume, phase: str, direction: str) -> tuple[Float, npt.NDArray[np.int64]]:

@@ -181,7 +181,7 @@ def fit_plane(layer: npt.NDArray[np.bool_], spacing: Float) -> Plane:
         )
     system, height = np.concatenate(rows), np.concatenate(heights).astype(np.float64)
     system[:, :2] -= system[:, :2].mean(axis=0)
-    used = np.asarray([True, True, *system[:, 2:].any(axis=0)])
+    used = np.append([True, True], system[:, 2:].sum(axis=0) > 0)
     solution, weight = _robust(system[:, used], height, float(spacing[2]))
     rise = np.degrees(np.arctan(solution[:2]))
     rest = height - system[:, used] @ solution
@@ -196,7 +196,7 @@ def fit_plane(layer: npt.NDArray[np.bool_], spacing: Float) -> Plane:
 def _robust(system: Float, height: Float, step: float) -> tuple[Float, Float]:
     """Least squares whose weights fall to 0 at 4.7 standard deviations."""
     weight: Float = np.ones(len(height))
-    solution = np.zeros(system.shape[1])
+    solution: Float = np.zeros(system.shape[1])
     for _ in range(_ROUNDS):
         weighted = system * weight[:, None]
         # few unknowns, centred: the normal equations lose nothing; lstsq for layers one row of voxels wide
