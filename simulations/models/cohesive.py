@@ -102,13 +102,28 @@ class CohesiveInterfaces:
         plus, minus = self.interface.values(self._displacement if function is None else function)
         return np.asarray(minus - plus)
 
-    def weakening(self) -> Floats:
-        """(n, q) what fatigue has left of the fracture energy."""
+    def weakening(self, fatigue: Floats | None = None) -> Floats:
+        """(n, q) what fatigue has left of the fracture energy; for another accumulated energy if given."""
+        accumulated = self.fatigue if fatigue is None else fatigue
         left = np.ones_like(self.damage)
         for law, where in self._where:
             if law.fatigue_threshold is not None:
-                left[where] = degradation(self.fatigue[where], law.fatigue_threshold)
+                left[where] = degradation(accumulated[where], law.fatigue_threshold)
         return left
+
+    def spend(self, damage: Floats, weakening: Floats) -> None:
+        """Take a damage that was not resolved, and count what it has cost.
+
+        Args:
+            damage: (n, q) D.
+            weakening: (n, q) what fatigue has left of G_c meanwhile.
+        """
+        mixture = self.tractions().mixture
+        for law, where in self._where:
+            at = mixture[where], weakening[where]
+            cost = law.dissipated(damage[where], *at) - law.dissipated(self.damage[where], *at)
+            self.dissipated[where] += np.maximum(cost, 0.0)
+        self.damage = damage.copy()
 
     def tractions(self) -> Tractions:
         """Of the displacement as it is now; the state stays."""

@@ -37,7 +37,11 @@ class Debonding:
         self._step = 0.0
         self.solid.solve(load(0.0), time=0.0)
         self.solid.accept()
-        self._kept = solid.state()
+        self.keep()
+
+    def keep(self) -> None:
+        """What the solid is now is what `restore` goes back to."""
+        self._kept = self.solid.state()
 
     def attempt(self, step: float) -> None:
         """Balance the loads at ``time + step``."""
@@ -52,7 +56,7 @@ class Debonding:
     def commit(self) -> None:
         """Keep the step."""
         self.solid.accept()
-        self._kept = self.solid.state()
+        self.keep()
         self.time += self._step
 
     def restore(self) -> None:

@@ -1,0 +1,112 @@
+"""Solids that can be cycled: what `run_cycles` needs of breakable interfaces and of phase-field cracks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from simulations.base.stepping import StepOptions, StepStatistics, run_until
+from simulations.models.cohesive_steps import Debonding
+from simulations.models.fatigue import degradation
+from simulations.models.phase_field import PhaseField
+
+Floats = npt.NDArray[np.float64]
+
+
+class BondCycles:
+    """Cycles of a solid with breakable interfaces; damage and accumulated energy are extrapolated.
+
+    Args:
+        problem: Its load has the period ``period``.
+        period: s.
+        steps: How steps are chosen.
+
+    Attributes:
+        statistics: Steps taken in all.
+    """
+
+    def __init__(self, problem: Debonding, period: float, steps: StepOptions) -> None:
+        self.problem, self.period, self.steps = problem, period, steps
+        self.statistics = StepStatistics()
+        self.cycles = 0
+
+    def cycle(self) -> None:
+        """Step through one period."""
+        self.problem.time = 0.0
+        run_until(self.problem, self.period, self.steps, statistics=self.statistics)
+
+    def history(self) -> Floats:
+        """Damage and accumulated energy at all points."""
+        bonds = self.problem.cohesion
+        return np.concatenate([bonds.damage.ravel(), bonds.fatigue.ravel()])
+
+    def extrapolate(self, history: Floats) -> None:
+        """Take damage and accumulated energy that were not resolved."""
+        bonds = self.problem.cohesion
+        damage, fatigue = np.split(history, 2)
+        weak = bonds.weakening()
+        bonds.fatigue = np.maximum(bonds.fatigue, fatigue.reshape(bonds.fatigue.shape))
+        grown = np.clip(damage.reshape(bonds.damage.shape), bonds.damage, 1.0)
+        bonds.spend(grown, (weak + bonds.weakening()) / 2)
+        self.problem.keep()
+
+    def indicator(self, history: Floats) -> Floats:
+        """Damage, and the share of the toughness that is lost."""
+        damage, fatigue = np.split(history, 2)
+        bonds = self.problem.cohesion
+        lost = 1 - bonds.weakening(fatigue.reshape(bonds.fatigue.shape)).ravel()
+        return np.concatenate([np.clip(damage, 0, 1), lost])
+
+    def state(self) -> Mapping[str, Floats]:
+        """Of the solid."""
+        return self.problem.solid.state()
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Of the solid."""
+        self.problem.solid.restore(state)
+        self.problem.keep()
+
+
+class CrackCycles:
+    """Cycles of a phase-field solid; the accumulated energy is extrapolated, and cracks follow from it.
+
+    Args:
+        solid: With a ``fatigue_threshold``.
+        loads: What is done in each cycle, one call and one balance after the other.
+    """
+
+    def __init__(self, solid: PhaseField, loads: Sequence[Callable[[], None]]) -> None:
+        if solid.options.fatigue_threshold is None:
+            raise ValueError("a solid without a fatigue threshold does not change in cycles")
+        self.solid, self.loads = solid, tuple(loads)
+
+    def cycle(self) -> None:
+        """Balance each load of the cycle."""
+        for load in self.loads:
+            load()
+            self.solid.solve()
+            self.solid.accept()
+
+    def history(self) -> Floats:
+        """ᾱ of all cells."""
+        return np.array(self.solid.fatigue.x.array)
+
+    def extrapolate(self, history: Floats) -> None:
+        """Take an ᾱ that was not resolved."""
+        self.solid.fatigue.x.array[:] = np.maximum(self.solid.fatigue.x.array, history)
+        self.solid.weaken()
+
+    def indicator(self, history: Floats) -> Floats:
+        """Share of the toughness that is lost."""
+        assert self.solid.options.fatigue_threshold is not None
+        return np.asarray(1 - degradation(history, self.solid.options.fatigue_threshold))
+
+    def state(self) -> Mapping[str, Floats]:
+        """Of the solid."""
+        return self.solid.state()
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Of the solid."""
+        self.solid.restore(state)
