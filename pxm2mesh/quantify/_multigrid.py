@@ -274,20 +274,14 @@ class Multigrid:
 
     def _start(self, drop: npt.NDArray[np.float64]) -> float:
         op, part = self.fine.operator, np.zeros(self.fine.operator.shape[0])
+        axis, b = self.transport, self.fine.b
+        if op.kind == 0:
+            kernel: Callable[..., Any] = partial(operator.start_residual_of_one, count=op.count)
+        else:
+            kernel = partial(operator.start_residual, kind=op.kind, count=op.count, rho=op.rho)
         run_all(
-            partial(
-                operator.start_residual,
-                a,
-                b,
-                op.kind,
-                op.count,
-                op.rho,
-                self.transport,
-                drop,
-                self.fine.b,
-                part,
-            )
-            for a, b in self.fine.chunks
+            partial(kernel, first, last, axis=axis, drop=drop, r=b, part=part)
+            for first, last in self.fine.chunks
         )
         return float(part.sum())
 
@@ -333,24 +327,14 @@ def _coarser(fine: Operator, wrap: tuple[bool, bool]) -> Operator:
     pieces = 1 if dg.size < _SMALL // 8 else _PIECES
     edges = np.linspace(0, nz - 1, pieces + 1).astype(int)
     spans = [(int(a), int(b) - 1) for a, b in pairwise(edges) if b > a]
-    run_all(
-        partial(
-            operator.coarsen,
-            a,
-            b,
-            fine.kind,
-            fine.count,
-            fine.rho,
-            fine.axis,
-            fine.kz,
-            fine.ky,
-            fine.kx,
-            kz,
-            ky,
-            kx,
+    if fine.kind == 0:
+        run_all(partial(operator.coarsen_one, a, b, fine.count, kz, ky, kx) for a, b in spans)
+    else:
+        faces = fine.kz, fine.ky, fine.kx
+        run_all(
+            partial(operator.coarsen, a, b, fine.kind, fine.count, fine.rho, fine.axis, *faces, kz, ky, kx)
+            for a, b in spans
         )
-        for a, b in spans
-    )
     run_all(partial(operator.diagonal, max(a, 1), b, kz, ky, kx, dg) for a, b in spans)
     return Operator(2, shape, fine.axis, kz=kz, ky=ky, kx=kx, dg=dg)
 

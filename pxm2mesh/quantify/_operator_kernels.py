@@ -93,6 +93,73 @@ def face_sums(first: int, last: int, kind: int, count: Any, rho: Any, axis: int,
                 )
 
 
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def _gate(c: Any) -> Any:
+    """Factor of a voxel of kind 0 in the conductances of its faces: 0, 1, or 2 for a plate."""
+    return min(c, 1) + (c == PLATE)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def start_residual_of_one(first: int, last: int, count: Any, axis: int, drop: Any, r: Any, part: Any) -> None:
+    """`start_residual` for kind 0, row by row without branches."""
+    _, ny, nx = r.shape
+    u, v = int(axis == 0), int(axis == 1)
+    for k in range(first, last + 1):
+        total = 0.0
+        for j in range(1, ny - 1):
+            here, row = count[k, j], r[k, j]
+            line = F(0)
+            if axis < 2:
+                before, after = count[k - u, j - v], count[k + u, j + v]
+                at = k if axis == 0 else j
+                into, out = drop[at - 1], drop[at]
+                for i in range(1, nx - 1):
+                    value = F(min(here[i], 1) * (_gate(before[i]) * into - _gate(after[i]) * out))
+                    row[i] = value
+                    line += value * value
+            else:
+                for i in range(1, nx - 1):
+                    into, out = _gate(here[i - 1]) * drop[i - 1], _gate(here[i + 1]) * drop[i]
+                    value = F(min(here[i], 1) * (into - out))
+                    row[i] = value
+                    line += value * value
+            total += line
+        part[k] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def coarsen_one(first: int, last: int, count: Any, cz: Any, cy: Any, cx: Any) -> None:
+    """`coarsen` for kind 0, row by row without branches."""
+    nz, ny, nx = count.shape
+    half = F(0.5)
+    a, b, c = np.zeros(nx + 1, np.int32), np.zeros(nx + 1, np.int32), np.zeros(nx + 1, np.int32)
+    for K in range(first, last + 1):
+        fk = min(2 * K, nz - 2)
+        for J in range(cz.shape[1] - 1):
+            fj = min(2 * J, ny - 2)
+            a[:], b[:], c[:] = 0, 0, 0
+            for k in range(max(2 * K - 1, 1), fk + 1):
+                for j in range(max(2 * J - 1, 1), fj + 1):
+                    if K and J:
+                        here = count[k, j]
+                        for i in range(nx - 1):
+                            c[i] += _gate(here[i]) * _gate(here[i + 1])
+                if K:
+                    here, there = count[k, fj], count[k, fj + 1]
+                    for i in range(1, nx - 1):
+                        b[i] += _gate(here[i]) * _gate(there[i])
+            if J:
+                for j in range(max(2 * J - 1, 1), fj + 1):
+                    here, there = count[fk, j], count[fk + 1, j]
+                    for i in range(1, nx - 1):
+                        a[i] += _gate(here[i]) * _gate(there[i])
+            cx[K, J, 0] = half * c[0]
+            for I in range(1, cz.shape[2] - 1):  # noqa: E741
+                cz[K, J, I] = half * (a[2 * I - 1] + a[2 * I])
+                cy[K, J, I] = half * (b[2 * I - 1] + b[2 * I])
+                cx[K, J, I] = half * c[min(2 * I, nx - 2)]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def start_residual(
     first: int, last: int, kind: int, count: Any, rho: Any, axis: int, drop: Any, r: Any, part: Any

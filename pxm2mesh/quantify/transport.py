@@ -135,7 +135,7 @@ def percolating_bits(
     conducts: npt.NDArray[np.bool_],
     axis: int,
     wrap: tuple[bool, bool],
-) -> npt.NDArray[np.uint64]:
+) -> tuple[npt.NDArray[np.uint64], int]:
     """The part of a conductor that leads from one end of ``axis`` to the other.
 
     Args:
@@ -145,13 +145,14 @@ def percolating_bits(
         wrap: Whether the second and third axis are periodic.
 
     Returns:
-        (nx, ny, ⌈nz/64⌉) one bit per voxel.
+        (nx, ny, ⌈nz/64⌉) one bit per voxel of that part, and how many voxels conduct in all.
     """
     from pxm2mesh.quantify import _flood_kernels as kernels
 
     nx, ny, nz = phase.shape
     mask = np.zeros((nx, ny, -(-nz // 64)), np.uint64)
     over_planes(kernels.pack, nx, phase, conducts.astype(np.uint8), mask)
+    conducting = int(np.bitwise_count(mask).sum())
     for end in (0, -1):  # what the lower face wets; of that, what the upper face wets
         wet = np.zeros_like(mask)
         if axis < 2:
@@ -162,7 +163,7 @@ def percolating_bits(
             wet[:, :, end] = mask[:, :, end] & bit
         kernels.flood(mask, wet, nz, *wrap)
         mask = wet
-    return mask
+    return mask, conducting
 
 
 def _solve(
@@ -178,15 +179,13 @@ def _solve(
     from pxm2mesh.quantify._multigrid import Multigrid
 
     phase, spacing, turned = phase_index(volume), volume.spacing, axis
-    counts = np.array(list(volume.voxel_counts().values()))
-    conducting = counts[conductivity > 0].sum()
     if periodic:  # the wrapped axes must be the second and third
         phase, turned = np.ascontiguousarray(np.moveaxis(phase, axis, 0)), 0
         spacing = np.array([volume.spacing[axis], *np.delete(volume.spacing, axis)])
     wrap = (periodic, periodic)
-    bits = percolating_bits(phase, conductivity > 0, turned, wrap)
+    bits, conducting = percolating_bits(phase, conductivity > 0, turned, wrap)
     through = int(np.bitwise_count(bits).sum())
-    share = float(through / conducting) if conducting else 0.0
+    share = through / conducting if conducting else 0.0
     if through == 0:
         return TransportResult(AXES[axis], np.inf, 0.0, 0.0, 0, 0.0, _nothing(volume) if keep else None)
     mask = np.zeros([n + 2 for n in phase.shape], np.uint8)
@@ -212,7 +211,10 @@ def _solve(
         )
     length = phase.shape[turned]
     effective = ended.energy * best * length / (phase.size / length)
-    average = float(conductivity @ counts) / phase.size
+    if np.count_nonzero(conductivity) == 1:
+        average = best * conducting / phase.size
+    else:
+        average = float(conductivity @ np.array(list(volume.voxel_counts().values()))) / phase.size
     field = None
     if wet is not None:
         field = np.moveaxis(_potential(drop, error, wet, turned), turned, axis)
