@@ -11,17 +11,20 @@ from pxm2mesh.study import mesh_options
 
 
 def surface(work: Work, progress: Progress) -> Outcome:
-    """The smoothed interfaces as files for people; the mesher makes its own, with the ladder it needs."""
-    from pxm2mesh.surfacing import write_surfaces
+    """The smoothed interfaces as files for people, and for the mesh, which starts from the same."""
+    from pxm2mesh.surfacing import SmoothOptions, write_surfaces
 
+    options = mesh_options(work.study)
     made, files = write_surfaces(
         work.need_labels(),
         work.folder / "surface.vtp",
-        cell_size=work.study.mesh.cell_size,
+        cell_size=options.voxels(work.need_labels()),
+        smoothing=SmoothOptions(certificate=options.certificate),
         method=work.study.surface.method,
         stl=work.folder / "stl" if work.study.surface.stl else None,
         progress=progress,
     )
+    work.surface = made if made.lattice is not None else None
     return Outcome(tuple(files), {"interfaces": dict(made.pair_areas())}, line=repr(made))
 
 
@@ -30,7 +33,9 @@ def mesh(work: Work, progress: Progress) -> Outcome:
     from pxm2mesh.io.meshes import save_arrays
     from pxm2mesh.meshing import mesh_volume
 
-    made = mesh_volume(work.need_labels(), mesh_options(work.study), progress=progress)
+    options = mesh_options(work.study)
+    made = mesh_volume(work.need_labels(), options, surface=work.surface, progress=progress)
+    work.surface = None
     save_arrays(made, work.folder / MESH)
     for suffix in work.study.mesh.formats:
         made.write(work.folder / f"mesh.{suffix}")

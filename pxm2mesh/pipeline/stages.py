@@ -16,6 +16,7 @@ from pxm2mesh.volume import LabelVolume
 
 if TYPE_CHECKING:
     from pxm2mesh.phases import PhaseTable
+    from pxm2mesh.surface import InterfaceSurface
 
 LABELS = "labels.npz"
 PREVIEW = "segmentation.png"
@@ -37,6 +38,7 @@ class Work:
         lock: Open lock file of the folder.
         restart: Nothing of an earlier run is to be used.
         labels: The labels, where they are in memory.
+        surface: The smoothed surface, where it was just made: the mesh starts from it.
     """
 
     study: Study
@@ -45,6 +47,7 @@ class Work:
     lock: int | None
     restart: bool = False
     labels: LabelVolume | None = None
+    surface: InterfaceSurface | None = None
 
     def need_labels(self) -> LabelVolume:
         """The cleaned labels, read from the run folder where they are not in memory."""
