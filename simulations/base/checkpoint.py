@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -93,11 +94,11 @@ def load_checkpoint(
         if not path.exists():
             return None
         try:
-            with np.load(path) as file:
+            with path.open("rb") as stream, np.load(stream) as file:
                 about = json.loads(str(file["about"]))
                 names = [*(f"nodes/{name}" for name in nodes), *(f"cells/{name}" for name in cells or {})]
                 arrays = {name: file[name] for name in names}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise DataError(
                 f"the checkpoint {path} is damaged: {error};", hint="remove it to start again."
             ) from error

@@ -13,7 +13,9 @@ from scipy.ndimage import gaussian_filter
 from pxm2mesh.materials import read_material
 from pxm2mesh.volume import LabelVolume
 from simulations.base.domain import Domain
+from simulations.base.stepping import StepOptions, run_until
 from simulations.models.conduction import effective_conductivity
+from simulations.models.diffusion import Diffusion, DiffusionOptions
 from simulations.models.electrochemistry import Cell, HalfCell, working_part
 from simulations.models.kinetics import ButlerVolmer
 from simulations.shapes import ball, voxels
@@ -70,7 +72,27 @@ def half_cell() -> dict[str, float]:
     }
 
 
-CASES: dict[str, Callable[[], dict[str, float]]] = {"conduction": conduction, "half_cell": half_cell}
+def diffusion() -> dict[str, float]:
+    """A flux with D(x), then a fixed surface: steps as long as the tolerance allows."""
+    law = read_material("NMC811-ORegan2022").require("transport.diffusivity")
+    domain = Domain.from_mesh(ball({"P": 2.0}, cells=6))
+    options = DiffusionOptions(tolerance=1e-3)
+    particle = Diffusion(domain, law, 49111.0, 0.9, flux={"outside": 2.0}, options=options)
+    run_until(particle, 120.0, StepOptions(first=1.0))
+    values = {"mean under flux": particle.mean()}
+    particle.set_flux(outside=0.0)
+    particle.hold("outside", 0.5)
+    particle.interrupt()
+    run_until(particle, 240.0, StepOptions(first=1.0))
+    low, high = particle.extent()
+    return values | {"mean": particle.mean(), "low": low, "high": high, "time": particle.time}
+
+
+CASES: dict[str, Callable[[], dict[str, float]]] = {
+    "conduction": conduction,
+    "diffusion": diffusion,
+    "half_cell": half_cell,
+}
 
 if __name__ == "__main__":
     result = CASES[sys.argv[1]]()
