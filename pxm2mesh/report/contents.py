@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from pxm2mesh.errors import DataError
 from pxm2mesh.phases import Phase, PhaseTable
 from pxm2mesh.quantities import Quantities
+
+_WARNING = re.compile(r" WARNING (?:pxm2mesh[\w.]*: )?(.*)")  # ours name the module, the solver's do not
 
 
 class RunContents:
@@ -95,10 +98,11 @@ class RunContents:
         return np.asarray(read_volume(self.folder / "labels.npz", self.phases).labels)
 
     def log_warnings(self) -> list[str]:
-        """Warnings of the log, without repeats, the latest run's last."""
+        """Warnings of the log; of those that differ in their numbers only, the latest run's."""
         try:
             lines = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return []
-        found = [line.split(" WARNING ", 1)[1].partition(": ")[2] for line in lines if " WARNING " in line]
-        return list(dict.fromkeys(found))
+        found = [match[1] for line in lines if (match := _WARNING.search(line))]
+        latest = {re.sub(r"[\d.,+-]+", "#", text): text for text in found if "starting anew" not in text}
+        return list(latest.values())

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pxm2mesh.files import replacing
 from pxm2mesh.progress import SILENT, Progress
 from pxm2mesh.quantities import Quantity
+from pxm2mesh.report.citations import citations
 from pxm2mesh.report.contents import RunContents
+from pxm2mesh.report.curves import charts
 from pxm2mesh.report.figures import data_uri, histogram_svg, middle_slices, nice_length, slice_png
 from pxm2mesh.report.summary import cards, worries
 
@@ -23,7 +29,7 @@ logger = logging.getLogger(__name__)
 PICTURES = {
     "sample": ("The sample", "The meshed sample in the colours of its phases, one corner cut away."),
     "mesh": ("The mesh", "Tetrahedra behind a cut through the middle."),
-    "field": ("The field", "The solution on the conducting phase."),
+    "field": ("The field", "The solution where it was computed."),
 }
 """Name of a rendered picture → its heading and, unless the renderer says more, its description."""
 
@@ -69,8 +75,9 @@ def write_report(
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     run = RunContents(Path(folder))
+    study = tomllib.loads(_study_text(run))
     with progress.task("report", total=3) as task:
-        drawn = _rendered(run) if pictures else []
+        drawn, scene = _rendered(run) if pictures else ([], "")
         task.advance(note="pictures")
         slices = _slices(run)
         histograms = _histograms(run)
@@ -92,6 +99,10 @@ def write_report(
             slices=slices,
             pictures=drawn,
             histograms=histograms,
+            charts=charts(run.folder),
+            citations=citations(run, study),
+            scene=scene if study.get("report", {}).get("interactive", True) else "",
+            viewer=resources.files(__package__).joinpath("viewer.js").read_text(encoding="utf-8"),
             rows=table_rows(run),
             fractions=run.fractions(),
         )
@@ -187,12 +198,10 @@ def _histograms(run: RunContents) -> list[str]:
     ]
 
 
-def _rendered(run: RunContents) -> list[Picture]:
-    """Pictures by VTK, in a process of its own: a broken driver costs the pictures and not the run."""
-    import json
-
+def _rendered(run: RunContents) -> tuple[list[Picture], str]:
+    """Pictures by VTK, in a process of its own (a broken driver costs the pictures and not the run), and the scene."""
     if "mesh" not in run.stages or _study_value(run, "report", "pictures") is False:
-        return []
+        return [], ""
     with tempfile.TemporaryDirectory(prefix="pxm2mesh-") as place:
         command = [sys.executable, "-m", "pxm2mesh.report.render", str(run.folder), place]
         try:
@@ -211,7 +220,9 @@ def _rendered(run: RunContents) -> list[Picture]:
             made.append(Picture(data_uri(file.read_bytes()), caption, caption, heading, details))
         if not made:
             logger.warning("no three-dimensional pictures in the report: drawing ended with %s", told[0])
-        return made
+        scene = Path(place) / "scene.bin"
+        packed = base64.b64encode(scene.read_bytes()).decode("ascii") if scene.exists() and made else ""
+        return made, packed
 
 
 def _study_text(run: RunContents) -> str:
@@ -220,6 +231,4 @@ def _study_text(run: RunContents) -> str:
 
 
 def _study_value(run: RunContents, section: str, key: str) -> Any:
-    import tomllib
-
     return tomllib.loads(_study_text(run)).get(section, {}).get(key)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.report.contents import RunContents
+from pxm2mesh.report.scene import pack_scene, skins
 
 SIZE = (1120, 940)
 _BACKGROUND = "white"
@@ -27,7 +28,8 @@ def render(run_folder: Path, into: Path) -> None:
 
     Args:
         run_folder: A run folder.
-        into: Where ``sample.png``, ``mesh.png``, ``field.png`` and their descriptions (``.json``) go.
+        into: Where ``sample.png``, ``mesh.png``, ``field.png``, their descriptions (``.json``) and the scene that
+            turns (``scene.bin``) go.
     """
     from pxm2mesh.io.meshes import load_arrays
 
@@ -42,6 +44,8 @@ def render(run_folder: Path, into: Path) -> None:
     draw_sample(grid, colours, into / "sample.png")
     _describe(into / "mesh", f"The tetrahedra of one corner; the whole mesh has {len(mesh.cells):,}.")
     draw_mesh(grid, colours, into / "mesh.png")
+    named = {p.label: (p.name, p.colour) for p in shown}
+    (into / "scene.bin").write_bytes(pack_scene(skins(grid, named)))
     if (run_folder / "results.pvd").exists() and "solve" in run.stages:
         _draw_results(run_folder / "results.pvd", grid, into)
 
@@ -188,8 +192,8 @@ def draw_field(shown: Any, name: str, grid: Any, file: Path) -> None:
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     ramp = [_hex(colormaps[_RAMP](t)) for t in np.linspace(0, 1, 12)]
     quantity, _, unit = name.partition(" [")
-    unit = unit.rstrip("]")
-    caption = f"{quantity[:1].upper()}{quantity[1:]} on the conducting phase, one corner cut away."
+    unit = "" if unit == "1]" else unit.rstrip("]")
+    caption = f"{quantity[:1].upper()}{quantity[1:]} where it was computed, one corner cut away."
     _describe(
         file.with_suffix(""),
         caption,

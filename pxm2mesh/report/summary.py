@@ -15,6 +15,8 @@ VOLUME_DRIFT = 1e-3
 METHODS_APART = 0.1
 """Mesh and voxels that differ by more than this in what they conduct are reported."""
 
+_MOST_SOLVED = 6
+
 
 @dataclass(frozen=True)
 class Card:
@@ -27,7 +29,7 @@ class Card:
 
 def cards(run: RunContents) -> list[Card]:
     """The figures on top of the page; only those that the run has."""
-    return [*_fractions(run), *_contacts(run), *_transport(run), *_mesh(run)]
+    return [*_fractions(run), *_contacts(run), *_transport(run), *_solved(run), *_mesh(run)]
 
 
 def _fractions(run: RunContents) -> Iterator[Card]:
@@ -68,6 +70,19 @@ def _transport(run: RunContents) -> Iterator[Card]:
             )
 
 
+def _solved(run: RunContents) -> Iterator[Card]:
+    """What computations other than conduction came to."""
+    from pxm2mesh.quantify import quantity_names
+
+    measured = {*quantity_names(), "percolating_fraction", "connected_fraction"}
+    left = [
+        q for q in run.quantities if q.name not in measured and q.region is None and math.isfinite(q.value)
+    ]
+    for q in left[:_MOST_SOLVED]:
+        unit = "" if q.unit in ("1", "") else f" {q.unit}"
+        yield Card(q.name.replace("_", " "), f"{q.value:.4g}{unit}", f"of {q.subject}" if q.subject else "")
+
+
 def _mesh(run: RunContents) -> Iterator[Card]:
     quality = run.quality
     if "cells" in quality:
@@ -96,12 +111,13 @@ def worries(run: RunContents) -> list[str]:
 
 
 def _unconnected(run: RunContents) -> Iterator[str]:
-    seen = set()
+    across: dict[str | None, list[str]] = {}
     for q in run.quantities.select("tortuosity_factor"):
-        if math.isinf(q.value) and (q.phase, q.direction) not in seen:
-            seen.add((q.phase, q.direction))
-            yield (f"{q.phase} does not connect the two faces across {q.direction}: "
-                   "nothing is conducted, and the tortuosity factor is infinite.")  # fmt: skip
+        if math.isinf(q.value) and (q.direction or "") not in across.setdefault(q.phase, []):
+            across[q.phase].append(q.direction or "")
+    for phase, axes in across.items():
+        yield (f"{phase} does not connect the two faces across {', '.join(axes)}: "
+               "nothing is conducted there, and the tortuosity factor is infinite.")  # fmt: skip
 
 
 def _methods_apart(run: RunContents) -> Iterator[str]:

@@ -37,9 +37,11 @@ class ReportSection(Section):
     Attributes:
         title: The headline; the name of the run folder when absent.
         pictures: Three-dimensional pictures, drawn off-screen.
+        interactive: A sample that turns, in place of its still when one asks for it; about 200 kB.
         note: A sentence or two below the headline.
     """
 
     title: str = ""
     pictures: bool = True
+    interactive: bool = True
     note: str = ""
