@@ -25,6 +25,7 @@ from pxm2mesh.meshing import improve, layer_kernels
 from pxm2mesh.meshing import improve_kernels as kernels
 from pxm2mesh.meshing.assembly import Draft, draft
 from pxm2mesh.meshing.transition import TransitionZone, with_layer_phase
+from pxm2mesh.meshing.volumes import Volumes
 from pxm2mesh.phases import PhaseTable
 from pxm2mesh.surface import InterfaceSurface
 
@@ -419,7 +420,7 @@ def _outer_points(
 def _polish(
     made: Draft, surface: InterfaceSurface, target: _Target, phase: npt.NDArray[np.int32], sides: tuple[int, int],
     level: float,
-) -> improve._State:  # fmt: skip
+) -> improve.State:  # fmt: skip
     """Swap cells and move points; the layer's outer points stay at their distance, all other interfaces stay.
 
     Facets of a curved face cut its corners: points go up to a tenth farther out, or in, for the facets around them.
@@ -466,20 +467,20 @@ def _polish(
     return state
 
 
-def _take(made: Draft, state: improve._State, unit: float, origin: Floats) -> None:
+def _take(made: Draft, state: improve.State, unit: float, origin: Floats) -> None:
     """The draft as the state has it; what is frozen stays bit for bit."""
     fixed = np.stack([(state.frozen >> a) & 1 for a in range(3)], axis=1).astype(bool)
     made.points = np.where(fixed, made.points, origin + state.points * unit)
     made.cells, made.cell_region = state.cells, state.cell_region
 
 
-def _finish(made: Draft, surface: InterfaceSurface, state: improve._State) -> None:
+def _finish(made: Draft, surface: InterfaceSurface, state: improve.State) -> None:
     """The worst cells, whose points may leave their interface a little; and every region back to its volume."""
     options = improve.ImproveOptions()
     unit, origin = improve._unit(surface)
     state.connect()
     improve._climb(state, options)
-    volumes = improve._Volumes(surface, unit)
+    volumes = Volumes(surface, unit)
     volumes.close(state, math.sin(math.radians(options.climb_angle)))
     _take(made, state, unit, origin)
 
