@@ -198,6 +198,11 @@ class LinearSolver:
         )
         return record
 
+    def keep(self, on: bool) -> None:
+        """Whether the preconditioner stays as it is while the matrix changes; a direct solver does not keep it."""
+        if not self.direct:
+            self.ksp.getPC().setReusePreconditioner(on)
+
     def close(self) -> None:
         """Free what PETSc holds for the preconditioner."""
         self.ksp.destroy()

@@ -65,7 +65,7 @@ class StressOptions:
     agreement: float = 1e-3
     passes: int = 12
     solid: SolverOptions = field(
-        default_factory=lambda: SolverOptions(rtol=1e-7, linear_rtol=1e-3, keep_preconditioner=True)
+        default_factory=lambda: SolverOptions(rtol=1e-7, linear_rtol=1e-3, lazy=True)
     )
 
 

@@ -296,6 +296,7 @@ class HalfCell:
                 self._check_lithium()
                 return
             enough = 0.1 * self.options.newton_tolerance * scale / size
+            self._solver.keep(iteration > 0)
             jump = self._newton(slopes, missing if kind == "current" else None, size, enough)
         raise NotConvergedError(
             f"half-cell: Newton's method stopped at a residual of {size / scale:.1e} of the current;",

@@ -39,7 +39,8 @@ class SolverOptions:
         max_linear_iterations: Krylov iterations before it is given up.
         direct: Factorise instead of CG with multigrid; for small or very ill-conditioned problems.
         symmetric: Whether the tangent is symmetric; else GMRES takes the place of CG.
-        keep_preconditioner: Set the multigrid up anew only when it has become twice as slow, not for each tangent.
+        lazy: Keep the tangent as long as each Newton iteration gains a digit with it, and the multigrid until it has
+            become twice as slow.
     """
 
     rtol: float = 1e-9
@@ -48,7 +49,7 @@ class SolverOptions:
     max_linear_iterations: int = 1000
     direct: bool = False
     symmetric: bool = True
-    keep_preconditioner: bool = False
+    lazy: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ class SolidSolver:
         self._gradients: list[PETSc.Vec] = []
         self._scale = 0.0  # the largest forces met so far
         self.worst: Place | None = None
+        self._stale = True  # the tangent is to be assembled anew
         self._fresh_iterations = 0  # of the first solve after a set-up of the preconditioner
 
     # -- what is held ----------------------------------------------------------------------------
@@ -250,6 +252,7 @@ class SolidSolver:
         """Drop what earlier solves left for later ones: the next one is then the same in a continued run."""
         if not self.linear:
             self._renew()
+        self._stale = True
         for response in self._responses:
             response.set(0.0)
 
@@ -281,10 +284,13 @@ class SolidSolver:
                 return SolveRecord(iteration, linear_iterations, norm / max(self._scale, 1e-300), size)
             if iteration == self.options.max_iterations or not math.isfinite(norm):
                 break
-            linear_iterations += self._prepare()
+            if self._stale or not self.options.lazy:
+                linear_iterations += self._prepare()
+                self._stale = False
             linear_iterations += self._one_step(target)
             before, free = norm, bool(target) or iteration == 0
             norm = self._search(norm, first=free)
+            self._stale = not norm < 0.1 * before
             stalled = 0 if free or norm < 0.5 * before else stalled + 1
             if stalled == STALLED:
                 break
@@ -380,7 +386,7 @@ class SolidSolver:
         """Solve with the tangent, and see to it that the preconditioner is still good."""
         assert self._solver is not None
         found = self._solver.solve(right, solution, warm=warm).iterations
-        if self.options.keep_preconditioner and not self.options.direct:
+        if self.options.lazy and not self.options.direct:
             if not self._fresh_iterations:
                 self._fresh_iterations = max(found, 5)
                 self._solver.ksp.getPC().setReusePreconditioner(True)
