@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pxm2mesh.cli.options import Crop, Labels, Output, Phases, Spacing, read_labels
+from pxm2mesh.cli.options import CellSize, Crop, Labels, Method, Only, Output, Phases, Spacing, read_labels
 
 EXAMPLE = (
     'pxm2mesh mesh labels.tif --spacing "0.4 um" --phases "void=0,NMC=1,LPSCl=2" -o mesh.vtu --cell-size 2'
@@ -20,16 +20,17 @@ def mesh(
     output: Output,
     spacing: Spacing = None,
     crop: Crop = None,
-    cell_size: Annotated[str, typer.Option(help='Voxels, or a length "0.8 um".')] = "2",
+    cell_size: CellSize = "2",
     zone: Annotated[
-        list[str] | None, typer.Option(help='Transition zone "NMC|void:1.2 um"; may be repeated.')
+        list[str] | None,
+        typer.Option(help='Transition zone "NMC|void:1.2 um", or "NMC|LPSCl:0.2 um:layer"; may be repeated.'),
     ] = None,
     split: Annotated[
         list[str] | None, typer.Option(help='Double the nodes on "NMC|LPSCl"; may be repeated.')
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Phase to leave empty; may be repeated.")] = None,
-    method: Annotated[str, typer.Option(help="nets or marching-cubes.")] = "nets",
-    only: Annotated[list[str] | None, typer.Option(help="With marching-cubes: the phase to mesh.")] = None,
+    method: Method = "nets",
+    only: Only = None,
 ) -> None:
     """Fill the sample with tetrahedra that know phases, regions and interfaces."""
     from pxm2mesh.meshing import MeshOptions, mesh_volume

@@ -27,6 +27,11 @@ Bin = Annotated[int, typer.Option(
 Level = Annotated[str | None, typer.Option(help=
     'Turn until a layer lies across z: its phase, "above 12000" for a scan, or its rise in degrees, "1.5, -0.4".'
 )]  # fmt: skip
+CellSize = Annotated[str, typer.Option(help='Edge of the cells at interfaces: voxels, or a length "0.8 um".')]
+Method = Annotated[str, typer.Option(
+    help="nets: all phases, conforming; marching-cubes: each phase or particle by itself."
+)]  # fmt: skip
+Only = Annotated[list[str] | None, typer.Option(help="Only this phase; may be repeated.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 OptionalOutput = Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.")]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
