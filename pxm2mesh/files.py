@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,20 +30,52 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         DataError: The place is not writable or the disk is full.
     """
     final = Path(path)
-    part = final.with_name(f".{os.getpid()}.part.{final.name}")
+    writer = f"{os.getpid()}@{platform.node()}"
+    part = final.with_name(f".{writer}.part.{final.name}")
+    old = final.with_name(f".{writer}.old.part.{final.name}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
+        _clear_after_the_dead(final)
         yield part
-        if final.is_dir() and part.is_dir():
-            shutil.rmtree(final)
+        if final.is_dir() and part.is_dir():  # folders cannot be replaced in one step
+            os.replace(final, old)
         os.replace(part, final)
     except OSError as error:
         raise as_data_error(error, final) from error
     finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+        _remove(part)
+        _put_back_or_remove(old, final)
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def _put_back_or_remove(old: Path, final: Path) -> None:
+    if old.exists() and not final.exists():  # it ended between the two steps
+        os.replace(old, final)
+    _remove(old)
+
+
+def _clear_after_the_dead(final: Path) -> None:
+    """Tidy up after writers of the same file that were killed on this machine."""
+    for place in final.parent.glob(f".*.part.{glob.escape(final.name)}"):
+        writer, _, machine = place.name[1:].partition(".part.")[0].removesuffix(".old").partition("@")
+        if writer.isdigit() and machine == platform.node() and not _runs(int(writer)):
+            _put_back_or_remove(place, final) if ".old.part." in place.name else _remove(place)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs under another user
+        return True
+    return True
 
 
 def as_data_error(error: OSError, path: Path | str | None = None) -> DataError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pxm2mesh.cli.options import Bin, Crop, Labels, Level, OptionalOutput, Phases, Spacing, read_labels
-from pxm2mesh.errors import UsageError
+from pxm2mesh.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pxm2mesh.progress import Progress
@@ -53,6 +53,8 @@ def quantify(
             from pxm2mesh.quantify import quantify as measure
 
             volume = read_labels(labels, spacing, phases, crop, bin=bin, level=level)
+            for phase in volume.phases:
+                volume.require(phase.name)
             found = measure(volume, only=only, progress=progress)
             if fields is not None:
                 from pxm2mesh.quantify.fields import write_measured_fields
@@ -85,6 +87,12 @@ def _in_blocks(
     found = quantify_blocks(
         volume.values, volume.phases, volume.spacing, axis=volume.slow_axis, progress=progress
     )
+    for q in found:
+        if q.name == "volume_fraction" and q.value == 0:
+            raise DataError(
+                f"phase {q.phase!r} has no voxel in this volume;",
+                hint="check the phase table against the labels, or leave the phase out.",
+            )
     names = dict.fromkeys(q.name for q in found)
     for name in only or ():
         if name not in names:

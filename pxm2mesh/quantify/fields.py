@@ -88,9 +88,10 @@ def _thickness(volume: LabelVolume, folder: Path, directions: tuple[str, ...]) -
 
     present = [p for p in volume.phases if np.any(volume.labels == p.label)]
     voids = [p.name for p in present if p.role == "void"]
-    bodies = [(p.name,) for p in present if p.role not in ("void", "active")]
+    bodies = [voids] if voids else []
+    bodies += [[p.name] for p in present if p.role not in ("void", "active")]
     arrays: Arrays = {}
-    for names in ([tuple(voids)] if voids else []) + bodies if len(present) > 1 else []:
+    for names in bodies if len(present) > 1 else []:
         arrays[f"local_thickness {' + '.join(names)} [um]"] = local_thickness(volume, *names)
     return _lattice(volume, folder / "local_thickness.vti", arrays)
 
@@ -139,9 +140,8 @@ def _layers(volume: LabelVolume, folder: Path, directions: tuple[str, ...]) -> l
             lines.append(path)
     if not maps:
         return lines
-    height = np.array([*volume.spacing[:2], volume.spacing[2]])
     sheets = {name: np.asarray(values)[:, :, None] for name, values in maps.items()}
-    write_fields(folder / "layers.vti", sheets, spacing=height, origin=volume.origin)
+    write_fields(folder / "layers.vti", sheets, spacing=volume.spacing, origin=volume.origin)
     return [folder / "layers.vti", *lines]
 
 

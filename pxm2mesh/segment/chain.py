@@ -47,7 +47,8 @@ class SegmentOptions:
             binder whose pores are finer than the voxels.
         restore: Refine the labels of watershed and random walker with `pxm2mesh.segment.restore.restore`
             until the blurred sample explains the scan; not where there are bands.
-        leap: Price of neighbours two grey levels apart in that refinement; see there.
+        leap: Price of neighbours two grey levels apart in that refinement; found from the scan itself by
+            `pxm2mesh.segment.calibrate.calibrate_leap` when None.
         min_region: Regions of fewer voxels are merged into what surrounds them.
     """
 
@@ -64,7 +65,7 @@ class SegmentOptions:
     shift: float = 0.0
     bands: tuple[tuple[str, float, float], ...] = ()
     restore: bool = True
-    leap: float = 1.45
+    leap: float | None = None
     min_region: int | None = None
 
     def __post_init__(self) -> None:
@@ -78,7 +79,7 @@ class SegmentOptions:
                 f"segment: bin {self.bin}, margin {self.margin:g}, shift {self.shift:g};",
                 hint="use bin ≥ 1, 0 ≤ margin < 0.5, |shift| < 0.5.",
             )
-        if self.leap <= 0:
+        if self.leap is not None and self.leap <= 0:
             raise UsageError(f"segment: leap {self.leap:g} is not above 0.")
         if self.thresholds is not None and list(self.thresholds) != sorted(set(self.thresholds)):
             raise UsageError(f"thresholds {self.thresholds} do not ascend.")
@@ -94,6 +95,7 @@ class Segmentation:
         thresholds: Grey values between the phases, after the corrections.
         levels: Mean grey value of each phase, dark to bright, clear of edges.
         noise: Standard deviation of the noise that was left, in grey values.
+        leap: Price of a leap that was used; None where labels were not restored.
     """
 
     volume: LabelVolume
@@ -101,6 +103,7 @@ class Segmentation:
     thresholds: tuple[float, ...]
     levels: tuple[float, ...]
     noise: float
+    leap: float | None = None
 
 
 def segment(
@@ -153,18 +156,9 @@ def segment_in_steps(
         corrected = correct(grey, len(order), options)
         task.advance(note="corrected")
         values = np.asarray(corrected.values, dtype=np.float32)
-        quiet = _quiet(values)
-        smooth = values
-        if options.denoise is not None:
-            smooth = denoise(corrected, options.denoise, strength=options.strength).values
-        band = np.zeros(values.shape, dtype=np.int64)
-        for number, (_, low, high) in enumerate(options.bands, start=1):
-            band[(smooth >= low) & (smooth <= high)] = number
-        thresholds, levels = _thresholds(smooth[quiet & (band == 0)], len(order), options)
-        task.advance(note="thresholds")
-        rank = _label(smooth, quiet, band, thresholds, levels, options)
-        task.advance(note="first labels")
-        rank = _restored(corrected, rank, len(order), options, progress)
+        rank, thresholds, levels = _first_labels(corrected, len(order), options)
+        task.advance(2, note="first labels")
+        rank, leap = _restored(corrected, rank, len(order), options, progress)
         task.advance(note="labels")
     table = np.array([phases[name].label for name in (*order, *(b[0] for b in options.bands))])
     labels = table[rank]
@@ -178,7 +172,23 @@ def segment_in_steps(
             hint="name only the phases that the scan shows, or give thresholds.",
         )
     logger.info("thresholds %s, levels %s: %r", thresholds, levels, volume)
-    return Segmentation(volume, corrected, tuple(thresholds), tuple(levels), noise_level(values))
+    return Segmentation(volume, corrected, tuple(thresholds), tuple(levels), noise_level(values), leap)
+
+
+def _first_labels(
+    corrected: GreyVolume, count: int, options: SegmentOptions
+) -> tuple[npt.NDArray[np.int64], tuple[float, ...], tuple[float, ...]]:
+    """Ranks by thresholds and growth, before any refinement; thresholds and levels."""
+    values = np.asarray(corrected.values, dtype=np.float32)
+    quiet = _quiet(values)
+    smooth = values
+    if options.denoise is not None:
+        smooth = denoise(corrected, options.denoise, strength=options.strength).values
+    band = np.zeros(values.shape, dtype=np.int64)
+    for number, (_, low, high) in enumerate(options.bands, start=1):
+        band[(smooth >= low) & (smooth <= high)] = number
+    thresholds, levels = _thresholds(smooth[quiet & (band == 0)], count, options)
+    return _label(smooth, quiet, band, thresholds, levels, options), thresholds, levels
 
 
 def threshold_variants(
@@ -209,6 +219,9 @@ def threshold_variants(
     if not 0 < shift < 0.5:
         raise UsageError(f"threshold_variants: shift {shift:g} is not between 0 and 0.5.")
     options = options or SegmentOptions()
+    if options.leap is None and _restores(options):
+        count = len(_order(phases, options))
+        options = replace(options, leap=_price(correct(grey, count, options), count, options, progress))
     low, high = (
         segment(grey, phases, replace(options, shift=options.shift + s), progress=progress)
         for s in (-shift, shift)
@@ -297,9 +310,26 @@ def _thresholds(
     sums = np.bincount(kind, calm, minlength=count)
     levels = np.where(members > 0, sums / np.maximum(members, 1), np.nan)
     if options.thresholds is None and count > 1:
+        _refuse_one_peak(calm, kind, levels)
         cuts = 0.5 * (levels[1:] + levels[:-1])
     cuts = cuts + options.shift * np.nan_to_num(np.diff(levels))
     return tuple(float(c) for c in cuts), tuple(float(v) for v in levels)
+
+
+_APART = 3.0
+"""Least distance of neighbouring grey levels in standard deviations within them. One peak cut in half has 2.7."""
+
+
+def _refuse_one_peak(calm: Float, kind: npt.NDArray[np.int64], levels: npt.NDArray[np.floating]) -> None:
+    """Thresholds that were found must part peaks, not the noise of one."""
+    spread = np.array([calm[kind == k].std(dtype=np.float64) for k in range(len(levels))])
+    within = np.sqrt(0.5 * (spread[1:] ** 2 + spread[:-1] ** 2))
+    for k in np.flatnonzero(np.diff(levels) < _APART * within):
+        raise DataError(
+            f"the scan does not show {len(levels)} phases: the grey levels {levels[k]:.4g} and {levels[k + 1]:.4g} "
+            f"are one peak cut in two (spread {within[k]:.2g});",
+            hint="name only the phases that the scan shows, denoise more, or give thresholds.",
+        )
 
 
 def _label(
@@ -327,23 +357,48 @@ def _label(
     return _grown(smooth, np.where(quiet, rank + 1, 0).astype(np.int32), options.method)
 
 
+def _restores(options: SegmentOptions) -> bool:
+    return options.restore and not options.bands and options.method not in ("threshold", "hysteresis")
+
+
+def _price(grey: GreyVolume, count: int, options: SegmentOptions, progress: Progress) -> float:
+    """The price of a leap: as given, or calibrated on the scan."""
+    from pxm2mesh.segment.calibrate import USUAL, calibrate_leap
+
+    if options.leap is not None:
+        return options.leap
+    if count < 3:  # there are no leaps
+        return USUAL
+    nominal = replace(options, shift=0.0)
+    found = calibrate_leap(
+        grey,
+        lambda scan: _first_labels(scan, count, nominal)[0],
+        radial=_is_radial(options),
+        progress=progress,
+    )
+    return found.leap
+
+
+def _is_radial(options: SegmentOptions) -> bool:
+    return options.rings or options.background == "radial"
+
+
 def _restored(
     grey: GreyVolume, rank: npt.NDArray[np.int64], count: int, options: SegmentOptions, progress: Progress
-) -> npt.NDArray[np.int64]:
-    """The ranks refined, where the options ask for it and every phase has been found."""
+) -> tuple[npt.NDArray[np.int64], float | None]:
+    """The ranks refined and the price of a leap, where the options ask for it and every phase has been found."""
     if not options.restore or options.method in ("threshold", "hysteresis"):
-        return rank
+        return rank, None
     if options.bands or np.count_nonzero(np.bincount(rank.ravel(), minlength=count)) < count:
         why = "grey bands are given" if options.bands else "a phase has no voxel to start from"
         logger.warning("the labels are not restored: %s.", why)
-        return rank
+        return rank, None
     from pxm2mesh.segment.restore import restore
 
-    radial = options.rings or options.background == "radial"
     # thresholds only start this refinement; what its answer hangs on is the price of a leap
-    leap = options.leap * (1 + 2 * options.shift)
-    found = restore(grey, rank, leap=leap, radial=radial, progress=progress)
-    return found.labels.astype(np.int64)
+    leap = _price(grey, count, options, progress) * (1 + 2 * options.shift)
+    found = restore(grey, rank, leap=leap, radial=_is_radial(options), progress=progress)
+    return found.labels.astype(np.int64), leap
 
 
 def _grown(smooth: Float, markers: npt.NDArray[np.int32], method: Labelling) -> npt.NDArray[np.int64]:

@@ -195,7 +195,7 @@ def fit_plane(layer: npt.NDArray[np.bool_], spacing: Float) -> Plane:
 
 def _robust(system: Float, height: Float, step: float) -> tuple[Float, Float]:
     """Least squares whose weights fall to 0 at 4.7 standard deviations."""
-    weight: Float = np.ones(len(height))
+    weight = np.asarray(np.ones(len(height)), dtype=np.float64)
     solution: Float = np.zeros(system.shape[1])
     for _ in range(_ROUNDS):
         weighted = system * weight[:, None]
@@ -203,7 +203,7 @@ def _robust(system: Float, height: Float, step: float) -> tuple[Float, Float]:
         before, solution = solution, np.linalg.lstsq(weighted.T @ system, weighted.T @ height, rcond=None)[0]
         rest = np.abs(height - system @ solution)
         scale = max(1.4826 * float(np.median(rest)), 0.3 * step)  # rounding to voxels alone gives 0.29
-        weight = np.maximum(1 - (rest / (4.685 * scale)) ** 2, 0.0) ** 2
+        weight = np.asarray(np.maximum(1 - (rest / (4.685 * scale)) ** 2, 0.0) ** 2, dtype=np.float64)
         if np.allclose(solution, before, rtol=1e-9, atol=1e-9):
             break
     return solution, weight

@@ -172,3 +172,72 @@ def test_a_bug_of_ours_is_one_line_too(
 
     monkeypatch.setattr(pxm2mesh.pipeline, "run_study", broken)
     expect(command("run", study), 1, "internal error: ZeroDivisionError", "-vv")
+
+
+def _slices(folder: Path, numbers: list[int], width: Callable[[int], int] = lambda _: 9) -> Path:
+    folder.mkdir()
+    for number in numbers:
+        values = np.random.default_rng(number).integers(0, 255, (8, width(number)), dtype=np.uint8)
+        tifffile.imwrite(folder / f"slice_{number:04}.tif", values)
+    return folder
+
+
+SEGMENT = ("-o", "labels.tif", "--phases", "void,LPSCl,NMC", "--spacing", "0.65 um")
+
+
+def test_a_missing_slice_is_named(tmp_path: Path, command: Command) -> None:
+    result = command("segment", _slices(tmp_path / "scan", [1, 2, 3, 5, 6]), *SEGMENT)
+    expect(result, 3, "slice_0003.tif to slice_0005.tif", "add the missing slices")
+
+
+def test_slices_of_unequal_size_are_named(tmp_path: Path, command: Command) -> None:
+    result = command("segment", _slices(tmp_path / "scan", [1, 2, 3], lambda n: 9 + (n == 3)), *SEGMENT)
+    expect(result, 3, "slice_0003.tif has 10 × 8 pixels", "slice_0001.tif 9 × 8", "crop them alike")
+
+
+def test_a_constant_scan_is_refused(tmp_path: Path, command: Command) -> None:
+    np.save(tmp_path / "scan.npy", np.full((8, 8, 8), 7, np.uint16))
+    expect(command("segment", tmp_path / "scan.npy", *SEGMENT), 3, "all grey values are 7")
+
+
+def test_a_scan_that_shows_one_phase_fewer_than_named_is_refused(tmp_path: Path, command: Command) -> None:
+    """Catches thresholds that cut the noise of one phase in two."""
+    values = np.where(np.arange(24) < 12, 40.0, 160.0)[:, None, None] + np.zeros((24, 24, 24))
+    np.save(
+        tmp_path / "scan.npy", (values + np.random.default_rng(0).normal(0, 5, values.shape)).astype("f4")
+    )
+    result = command("segment", tmp_path / "scan.npy", *SEGMENT)
+    expect(result, 3, "does not show 3 phases", "one peak", "name only the phases")
+
+
+@pytest.mark.parametrize("way", [(), ("--blocks",)])
+def test_three_labels_for_four_phases_are_refused(
+    labels: Path, command: Command, way: tuple[str, ...]
+) -> None:
+    result = command("quantify", labels, "--phases", TABLE + ",binder=3", *way)
+    expect(result, 3, "phase 'binder'", "has no voxel", "leave the phase out")
+
+
+@pytest.mark.parametrize("spacing", ["0.5 m", "0.5 nm", "0.5e-6 um"])
+def test_a_spacing_in_the_wrong_unit_is_refused(spacing: str, labels: Path, command: Command) -> None:
+    result = command("quantify", labels, "--phases", TABLE, "--spacing", spacing)
+    expect(result, 2, "µm is not that of a scan (1 nm to 1 mm)", "check its unit")
+
+
+def test_a_spacing_in_the_wrong_unit_is_refused_in_a_study_and_in_a_file(
+    study: Path, tmp_path: Path, command: Command
+) -> None:
+    change(study, 'spacing = "0.5 um"', 'spacing = "0.5 m"')
+    expect(command("run", study), 2, "small.toml:4", "500000 µm is not that of a scan")
+    about = {
+        "axes": "ZYX",
+        **{f"PhysicalSize{a}": 400 for a in "XYZ"},
+        **{f"PhysicalSize{a}Unit": "mm" for a in "XYZ"},
+    }
+    tifffile.imwrite(tmp_path / "far.ome.tif", small_labels(), ome=True, metadata=about)
+    expect(
+        command("quantify", tmp_path / "far.ome.tif", "--phases", TABLE),
+        2,
+        "far.ome.tif states a",
+        "check its unit",
+    )
