@@ -301,12 +301,13 @@ def _one_rung(
     route["improve"] = improve(made, surface, ImproveOptions())
     task.advance(1, "checking")
     layers = [zone for zone in options.zones if zone.kind == "layer"]
+    laid: list[dict[str, Any]] = []
     try:
         checks.check(made, surface)
         if layers:
             from pxm2mesh.meshing.layers import insert_layers
 
-            made, surface, route["layers"] = insert_layers(made, surface, layers)
+            made, surface, laid = insert_layers(made, surface, layers)
             checks.check(made, surface)
     except checks.GateError as error:
         if name != "lattice":
@@ -315,7 +316,7 @@ def _one_rung(
         raise MeshingError(f"no rung of the ladder gave a valid mesh: {error.message}",
                            hint=f"Please report this; {place}") from error  # fmt: skip
     route["seconds"] = round(time.perf_counter() - start, 3)
-    record = _record(made, surface, options, [*tried, route], cell_size)
+    record = _record(made, surface, options, [*tried, route], cell_size) | ({"zones": laid} if laid else {})
     exclude = np.isin(surface.region_phase, [surface.phases[n].label for n in options.exclude])
     mesh = finish(made, surface, exclude=exclude, record=record)
     return _with_zones(mesh, surface, options)

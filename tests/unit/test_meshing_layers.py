@@ -59,7 +59,7 @@ def test_what_the_layer_is_laid_on_keeps_its_volume() -> None:
     inside = int((ball(16, 5.0) == 1).sum())
     assert mesh.phase_volumes()["NMC"] == pytest.approx(inside, rel=2e-4)
     assert sum(mesh.phase_volumes().values()) == pytest.approx(16**3, rel=1e-12)
-    layer = mesh.record["route"]["rungs"][-1]["layers"][0]
+    layer = mesh.record["zones"][0]
     assert layer["by"] == "cutting cells" and layer["cells_added"] > 0 and layer["thickness_um"] == 1.0
 
 
