@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
 import os
@@ -63,6 +64,14 @@ class Quantity:
 
 def _json_number(value: float) -> float | str:
     return value if math.isfinite(value) else str(float(value))
+
+
+def _spread(quantity: Quantity) -> tuple[float, float]:
+    """How far the uncertainty reaches below and above the value; 0 where there is none."""
+    if isinstance(quantity.uncertainty, tuple):
+        low, high = quantity.uncertainty
+        return max(quantity.value - low, 0.0), max(high - quantity.value, 0.0)
+    return (quantity.uncertainty or 0.0,) * 2
 
 
 class Quantities:
@@ -147,6 +156,51 @@ class Quantities:
         elif uncertainty is not None:
             fields["uncertainty"] = float(uncertainty)
         return Quantity(**fields)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("quantity", "of", "value", "unit", "method"))
+        rows = (
+            (q.name, q.subject, f"{q.value:.5g}", "" if q.unit == "1" else q.unit, q.method)
+            for q in self._rows
+        )
+        body = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>" for row in rows)
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+    def plot(self, *names: str) -> Any:
+        """Bars of chosen quantities, with their uncertainty where it is known.
+
+        Args:
+            names: Such as ``"volume_fraction"``; everything when none is given. One panel for each name and unit.
+
+        Returns:
+            A matplotlib figure; a notebook shows it.
+
+        Raises:
+            UsageError: There is nothing of that name.
+        """
+        import matplotlib.pyplot as plt
+
+        for name in names:
+            self.select(name) or self.value(name)  # which says what there is
+        panels: dict[tuple[str, str], list[Quantity]] = {}
+        for q in self._rows:
+            if (not names or q.name in names) and math.isfinite(q.value):
+                panels.setdefault((q.name, q.unit), []).append(q)
+        count = max(len(panels), 1)
+        figure, axes = plt.subplots(
+            count, 1, figsize=(7, 0.8 + 1.9 * count), squeeze=False, layout="constrained"
+        )
+        for ax, ((name, unit), rows) in zip(axes[:, 0], panels.items(), strict=False):
+            low, high = zip(*(_spread(q) for q in rows), strict=True)
+            labels = [q.subject or "sample" for q in rows]
+            ax.barh(range(len(rows)), [q.value for q in rows], xerr=[low, high], color="#4c72b0", capsize=3)
+            ax.set_yticks(range(len(rows)), labels)
+            ax.invert_yaxis()
+            ax.set_title(
+                name.replace("_", " ") + ("" if unit == "1" else f" [{unit}]"), loc="left", fontsize=10
+            )
+            ax.spines[["top", "right"]].set_visible(False)
+        return figure
 
     def __repr__(self) -> str:
         if not self._rows:

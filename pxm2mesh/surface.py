@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -239,6 +239,25 @@ class InterfaceSurface:
             f"InterfaceSurface({len(self.points):,} points, {len(self.triangles):,} triangles, "
             f"{len(self.region_phase) - 1:,} regions; {areas})"
         )
+
+    def _repr_html_(self) -> str:
+        from pxm2mesh.io.pictures import surface_html
+
+        return surface_html(self)
+
+    def plot(self, *, pairs: Sequence[str] | None = None, **options: Any) -> Any:
+        """The interfaces in space.
+
+        Args:
+            pairs: Names such as ``"NMC | LPSCl"``; all of them when None.
+            options: Of ``pyvista.Plotter.show``, and ``off_screen``.
+
+        Returns:
+            The pyvista plotter.
+        """
+        from pxm2mesh.io.pictures import plot_surface
+
+        return plot_surface(self, pairs=pairs, **options)
 
 
 def _by_phase(

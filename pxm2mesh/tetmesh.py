@@ -170,3 +170,22 @@ class TetMesh:
             f"TetMesh({len(self.points):,} points, {len(self.cells):,} cells, {len(self.region_phase) - 1:,} regions, "
             f"{len(self.facets):,} facets; {shares})"
         )
+
+    def _repr_html_(self) -> str:
+        from pxm2mesh.io.pictures import mesh_html
+
+        return mesh_html(self)
+
+    def plot(self, *, cut: bool = True, **options: Any) -> Any:
+        """The cells in the colours of their phases.
+
+        Args:
+            cut: Take one corner away, to look inside.
+            options: Of ``pyvista.Plotter.show``, and ``off_screen``.
+
+        Returns:
+            The pyvista plotter.
+        """
+        from pxm2mesh.io.pictures import plot_mesh
+
+        return plot_mesh(self, cut=cut, **options)

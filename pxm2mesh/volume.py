@@ -301,6 +301,21 @@ class LabelVolume:
         size = " × ".join(map(str, self.shape))
         return f"LabelVolume({size} voxels of {' × '.join(f'{s:g}' for s in self.spacing)} µm: {shares})"
 
+    def _repr_html_(self) -> str:
+        from pxm2mesh.io.pictures import volume_html
+
+        return volume_html(self)
+
+    def plot(self) -> Any:
+        """The three slices through the middle, in the colours of the phases.
+
+        Returns:
+            A matplotlib figure; a notebook shows it.
+        """
+        from pxm2mesh.io.pictures import plot_volume
+
+        return plot_volume(self)
+
 
 def box_window(
     lower: Sequence[int], upper: Sequence[int], shape: Sequence[int]

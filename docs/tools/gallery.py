@@ -128,7 +128,7 @@ def _charge() -> Iterator[Picture]:
 
 
 def _slice(volume: Any, axis: str, file: Path) -> Path:
-    from pxm2mesh.report.figures import middle_slices, slice_png
+    from pxm2mesh.io.pictures import middle_slices, slice_png
 
     file.write_bytes(slice_png(middle_slices(volume.labels)[axis][0], volume.phases))
     return file

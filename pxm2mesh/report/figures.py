@@ -1,59 +1,14 @@
-"""Small pictures without a plotting library: slices as PNG, histograms as SVG."""
+"""Small drawings without a plotting library: histograms as SVG."""
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from pxm2mesh.phases import PhaseTable
-
-
-def data_uri(content: bytes, kind: str = "image/png") -> str:
-    """``content`` as an address that needs no request."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def slice_png(labels: npt.NDArray[Any], phases: PhaseTable, *, least: int = 480) -> bytes:
-    """A slice in the colours of its phases.
-
-    Args:
-        labels: (columns, rows) labels; the first axis runs to the right, the second up.
-        phases: Their colours.
-        least: Pixels of the longer edge at least; voxels stay sharp squares.
-
-    Returns:
-        A PNG with a palette.
-    """
-    from PIL import Image
-
-    place = {p.label: i for i, p in enumerate(phases)}
-    lookup = np.zeros(max(place) + 1, dtype=np.uint8)
-    for label, index in place.items():
-        lookup[label] = index
-    picture = Image.fromarray(np.ascontiguousarray(lookup[labels].T[::-1]))
-    picture.putpalette([int(p.colour[i : i + 2], 16) for p in phases for i in (1, 3, 5)])
-    factor = max(1, math.ceil(least / max(picture.size)))
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def middle_slices(labels: npt.NDArray[Any]) -> Mapping[str, tuple[npt.NDArray[Any], int, tuple[str, str]]]:
-    """The three slices through the middle: name → (2-D labels, index, names of the axes right and up)."""
-    nx, ny, nz = labels.shape
-    return {
-        "z": (labels[:, :, nz // 2], nz // 2, ("x", "y")),
-        "y": (labels[:, ny // 2, :], ny // 2, ("x", "z")),
-        "x": (labels[nx // 2, :, :], nx // 2, ("y", "z")),
-    }
 
 
 def nice_length(length: float) -> float:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from pxm2mesh.files import replacing
+from pxm2mesh.io.pictures import data_uri, middle_slices, slice_png
 from pxm2mesh.progress import SILENT, Progress
 from pxm2mesh.quantities import Quantity
 from pxm2mesh.report.citations import citations
 from pxm2mesh.report.contents import RunContents
 from pxm2mesh.report.curves import charts
-from pxm2mesh.report.figures import data_uri, histogram_svg, middle_slices, nice_length, slice_png
+from pxm2mesh.report.figures import histogram_svg, nice_length
 from pxm2mesh.report.summary import cards, worries
 
 logger = logging.getLogger(__name__)

@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from pxm2mesh.errors import DataError
+from pxm2mesh.io.pictures import slice_png
 from pxm2mesh.phases import PhaseTable
 from pxm2mesh.pipeline import run_study
 from pxm2mesh.report import write_report
 from pxm2mesh.report.citations import citations
 from pxm2mesh.report.contents import RunContents
 from pxm2mesh.report.curves import charts
-from pxm2mesh.report.figures import histogram_svg, nice_length, slice_png
+from pxm2mesh.report.figures import histogram_svg, nice_length
 from pxm2mesh.report.scene import pack_scene
 from pxm2mesh.report.summary import cards, worries
 from pxm2mesh.study import parse_study
