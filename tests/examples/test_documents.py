@@ -11,8 +11,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +53,14 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def parameters() -> Iterator[Any]:
+    """Pages that run a whole study belong to the long tests."""
+    for page in PAGES:
+        long = NEEDS_DOLFINX.search(page.read_text(encoding="utf-8"))
+        yield pytest.param(page, id=str(page.relative_to(REPOSITORY)), marks=[pytest.mark.verify] if long else [])
+
+
+@pytest.mark.parametrize("page", parameters())
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if NEEDS_DOLFINX.search(text) and find_spec("dolfinx") is None:
@@ -64,7 +73,7 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=850,
         check=False,
     )
     assert done.returncode == 0, f"{page.name}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
