@@ -32,8 +32,17 @@ COLUMNS = (
 )
 
 
-def three_phases(size: int, *, seed: int = 0, noise: float = 0.0) -> npt.NDArray[np.uint8]:
-    """Overlapping balls (50 %), pores from a thresholded random field (15 %) and a matrix, with salt noise."""
+def three_phases(
+    size: int,
+    *,
+    seed: int = 0,
+    noise: float = 0.0,
+    distances: list[npt.NDArray[np.float32]] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Overlapping balls (50 %), pores from a thresholded random field (15 %) and a matrix, with salt noise.
+
+    The distance of every voxel centre to the balls is appended to ``distances``.
+    """
     from scipy import ndimage
 
     rng = np.random.default_rng(seed)
@@ -45,6 +54,8 @@ def three_phases(size: int, *, seed: int = 0, noise: float = 0.0) -> npt.NDArray
         box = tuple(slice(a, int(b)) for a, b in zip(low, centre + radius + 2, strict=True))
         d = np.sqrt(sum((grid[k][box] + 0.5 - centre[k]) ** 2 for k in range(3))) - radius
         distance[box] = np.minimum(distance[box], d)
+    if distances is not None:
+        distances.append(distance)
     labels = np.where(distance < 0, 2, 1).astype(np.uint8)
     field = ndimage.gaussian_filter(rng.standard_normal((size,) * 3).astype(np.float32), 3.0)
     rest = labels == 1
