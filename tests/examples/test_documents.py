@@ -60,7 +60,7 @@ def parameters() -> Iterator[Any]:
         yield pytest.param(page, id=str(page.relative_to(REPOSITORY)), marks=[pytest.mark.verify] if long else [])
 
 
-@pytest.mark.parametrize("page", parameters())
+@pytest.mark.parametrize("page", list(parameters()))
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if NEEDS_DOLFINX.search(text) and find_spec("dolfinx") is None:
