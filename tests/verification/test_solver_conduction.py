@@ -125,12 +125,7 @@ def sphere_lattice(contrast: float, fraction: float, cells: int, outer_cells: in
 )
 def test_v3_a_cubic_lattice_of_spheres(contrast: float, fraction: float, exact: float) -> None:
     """Catches phases taken for each other: 6.58 instead of 1.888 at contrast 10 and 30 vol%."""
-    tolerance = (
-        0.01 if fraction < 0.5 or contrast <= 10 else 0.02
-    )  # the gap of a hard sphere wants more cells
-    assert sphere_lattice(contrast, fraction, 15 if fraction > 0.2 else 10) == pytest.approx(
-        exact, rel=tolerance
-    )
+    assert sphere_lattice(contrast, fraction, 15 if fraction > 0.2 else 10) == pytest.approx(exact, rel=0.01)
 
 
 def test_v3_converges_with_order_two() -> None:
