@@ -16,6 +16,7 @@ DOCS = Path(__file__).resolve().parents[1]
 # What comes first in each part; every other page of the folder follows in alphabetical order.
 PARTS = {
     "Tutorial": ("tutorial", ["slices-to-report"]),
+    "Examples": ("examples", []),
     "How-to": ("how-to", ["dolfinx", "segmentation", "own-segmentation", "choose-cell-size", "mesh-from-python",
                           "transition-zone", "paraview", "pybamm"]),
     "Explanation": ("explanation", ["validation", "limits", "meshing", "surfaces", "measurement", "solvers",
@@ -30,7 +31,8 @@ def on_config(config: Any) -> Any:
     for title, (folder, first) in PARTS.items():
         names = sorted(page.stem for page in (DOCS / folder).glob("*.md"))
         ordered = [name for name in first if name in names] + [name for name in names if name not in first]
-        nav.append({title: [f"{folder}/{name}.md" for name in ordered]})
+        if ordered:
+            nav.append({title: [f"{folder}/{name}.md" for name in ordered]})
     nav[1]["Tutorial"].append("gallery.md")
     nav[-1]["Reference"].append("changelog.md")
     config["nav"] = nav

@@ -148,13 +148,11 @@ def plot_surface(surface: InterfaceSurface, *, pairs: Sequence[str] | None = Non
     names = [name for name in surface.pair_areas() if pairs is None or name in pairs]
     plotter: Any = pyvista.Plotter(off_screen=options.pop("off_screen", None))
     palette = ("#4c72b0", "#e3b04b", "#55a868", "#c44e52", "#8c6bb1", "#7fbf9f")
-    phases = {label: name for name, label in ((p.name, p.label) for p in surface.phases)}
+    labels = {p.name: p.label for p in surface.phases}
     sides = np.asarray(surface.region_phase)[np.asarray(surface.sides)]
     inside = np.all(np.asarray(surface.sides) > 0, axis=1)
     for i, name in enumerate(names):
-        wanted = {
-            surface.phases[part.strip()].label for part in name.split("|") if part.strip() in phases.values()
-        }
+        wanted = {labels[part.strip()] for part in name.split("|") if part.strip() in labels}
         chosen = inside & np.isin(sides, list(wanted)).all(axis=1) & (sides[:, 0] != sides[:, 1])
         if len(wanted) == 2 and chosen.any():
             faces = np.column_stack([np.full(chosen.sum(), 3), np.asarray(surface.triangles)[chosen]])
@@ -172,7 +170,7 @@ def plot_mesh(mesh: TetMesh, *, cut: bool = True, **options: Any) -> Any:
         middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
         kept = ~np.all(points[cells].mean(axis=1) > middle, axis=1)
         cells, labels = cells[kept], labels[kept]
-    grid = pyvista.UnstructuredGrid({pyvista.CellType.TETRA: cells}, points)
+    grid: Any = pyvista.UnstructuredGrid({pyvista.CellType.TETRA: cells}, points)
     plotter: Any = pyvista.Plotter(off_screen=options.pop("off_screen", None))
     for phase in mesh.phases:
         chosen = np.flatnonzero(labels == phase.label)
