@@ -23,7 +23,7 @@ from pxm2mesh.io._format import Format
 from pxm2mesh.io._image import Image
 from pxm2mesh.io._image_formats import FORMATS
 from pxm2mesh.io._slices import open_folder
-from pxm2mesh.io._source import Source, unreadable
+from pxm2mesh.io._source import unreadable
 from pxm2mesh.io._vti import CellArray, write_image_data
 from pxm2mesh.io.lazy import VolumeOnDisk
 from pxm2mesh.phases import PhaseTable
@@ -279,14 +279,10 @@ def _on_disk(
     origin: Sequence[float] | None,
     phases: PhaseTable | None,
 ) -> VolumeOnDisk:
-    values = image.values
-    if isinstance(values, np.ndarray):
-        held = values
-        nx, ny, nz = held.shape
-        values = Source(str(path), (nx, ny, nz), held.dtype, (nx, ny, nz), lambda window: held[window])
-    assert isinstance(values, Source)
-    corner = image.origin if origin is None else np.asarray(origin, dtype=np.float64)
-    return VolumeOnDisk.of(values, _spacing(path, image, spacing), corner, phases)
+    known = replace(image, spacing=_spacing(path, image, spacing), phases=phases)
+    if origin is not None:
+        known = replace(known, origin=np.asarray(origin, dtype=np.float64))
+    return VolumeOnDisk.of_image(known)
 
 
 def _spacing(path: PathLike, image: Image, given: SpacingLike | None) -> npt.NDArray[np.float64]:

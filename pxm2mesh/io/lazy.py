@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import UsageError
+from pxm2mesh.io._image import Image
 from pxm2mesh.io._source import Source
 from pxm2mesh.phases import PhaseTable
 from pxm2mesh.volume import GreyVolume, LabelVolume, bin_majority, bin_mean, box_window
@@ -54,6 +55,18 @@ class VolumeOnDisk:
             source, chunks=_blocks(source), name=False, asarray=False, meta=np.empty((0, 0, 0), native)
         )
         return cls(values, spacing, origin, phases)
+
+    @classmethod
+    def of_image(cls, image: Image) -> VolumeOnDisk:
+        """The volume of an opened file; voxels of 1 µm where it states no spacing."""
+        values = image.values
+        if isinstance(values, np.ndarray):
+            held = values
+            nx, ny, nz = held.shape
+            values = Source("an array", (nx, ny, nz), held.dtype, (nx, ny, nz), lambda window: held[window])
+        assert isinstance(values, Source)
+        spacing = np.ones(3) if image.spacing is None else image.spacing
+        return cls.of(values, spacing, image.origin, image.phases)
 
     @property
     def shape(self) -> tuple[int, int, int]:

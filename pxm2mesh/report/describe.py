@@ -111,22 +111,44 @@ def _quantities(file: Path) -> dict[str, Any]:
     return {"kind": "record", **{k: v for k, v in content.items() if not isinstance(v, dict | list)}}
 
 
+_LOOKED_AT = 1 << 28
+"""Voxels that are read to tell the values of an image; of larger ones some slices along the way."""
+
+
 def _image(path: str) -> dict[str, Any]:
     import numpy as np
 
-    from pxm2mesh.io.images import read_grey
+    from pxm2mesh.io.images import open_image
+    from pxm2mesh.io.lazy import VolumeOnDisk
 
-    image = read_grey(path, spacing="1 um")
+    image = open_image(path)
+    shape = tuple(int(n) for n in image.values.shape)
     facts: dict[str, Any] = {
         "kind": "image",
-        "voxels": " × ".join(map(str, image.shape)),
-        "type": str(image.values.dtype),
+        "voxels": " × ".join(map(str, shape)),
+        "type": str(image.dtype),
+        "size": f"{np.prod(shape, dtype=float) * image.dtype.itemsize / 1e6:.4g} MB in memory",
     }
-    values, counts = np.unique(image.values, return_counts=True)
+    if image.spacing is not None:
+        facts["spacing"] = " × ".join(f"{s:.6g}" for s in image.spacing) + " µm"
+    if image.phases is not None:
+        facts["phases"] = ", ".join(f"{p.name}={p.label}" for p in image.phases)
+    disk = VolumeOnDisk.of_image(image)
+    axis = disk.slow_axis
+    planes = max(1, min(shape[axis], _LOOKED_AT * shape[axis] // int(np.prod(shape, dtype=np.int64))))
+    counts: dict[Any, int] = {}
+    for plane in np.unique(np.linspace(0, shape[axis] - 1, planes).round().astype(int)):
+        window = [slice(None)] * 3
+        window[axis] = slice(int(plane), int(plane) + 1)
+        for value, count in zip(
+            *np.unique(np.asarray(disk.values[tuple(window)]), return_counts=True), strict=True
+        ):
+            counts[value] = counts.get(value, 0) + int(count)
+    told = f" (in {planes} of {shape[axis]} slices)" if planes < shape[axis] else ""
+    values = sorted(counts)
     if len(values) <= 32:
-        facts["values"] = ", ".join(
-            f"{v} ({100 * n / image.values.size:.1f} %)" for v, n in zip(values, counts, strict=True)
-        )
+        total = sum(counts.values())
+        facts["values"] = ", ".join(f"{v} ({100 * counts[v] / total:.1f} %)" for v in values) + told
     else:
-        facts["values"] = f"{values[0]} to {values[-1]}, {len(values)} different"
+        facts["values"] = f"{values[0]} to {values[-1]}, {len(values)} different" + told
     return facts

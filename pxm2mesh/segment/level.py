@@ -200,7 +200,8 @@ def _robust(system: Float, height: Float, step: float) -> tuple[Float, Float]:
     for _ in range(_ROUNDS):
         weighted = system * weight[:, None]
         # few unknowns, centred: the normal equations lose nothing; lstsq for layers one row of voxels wide
-        before, solution = solution, np.linalg.lstsq(weighted.T @ system, weighted.T @ height, rcond=None)[0]
+        before = solution
+        solution = np.asarray(np.linalg.lstsq(weighted.T @ system, weighted.T @ height, rcond=None)[0], float)
         rest = np.abs(height - system @ solution)
         scale = max(1.4826 * float(np.median(rest)), 0.3 * step)  # rounding to voxels alone gives 0.29
         weight = np.asarray(np.maximum(1 - (rest / (4.685 * scale)) ** 2, 0.0) ** 2, dtype=np.float64)

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from pxm2mesh.errors import DataError, UsageError
-from pxm2mesh.io.images import read_grey, read_image, read_volume, write_volume
+from pxm2mesh.io.images import open_volume, read_grey, read_image, read_volume, write_volume
 from pxm2mesh.phases import Phase, PhaseTable
 from pxm2mesh.volume import GreyVolume, LabelVolume
 
@@ -228,6 +228,105 @@ def test_a_crop_keeps_its_place_in_space(volume: LabelVolume, tmp_path: Path) ->
     np.testing.assert_allclose(part.origin, np.array(ORIGIN) + np.array([1, 2, 3]) * SPACING)
     with pytest.raises(UsageError, match="does not fit"):
         read_volume(tmp_path / "a.tif", crop=((0, 0, 0), (9, 1, 1)))
+
+
+def test_a_file_far_larger_than_memory_is_cropped_and_binned(tmp_path: Path) -> None:
+    """8 TB (with nothing written in most of it): catches any step that touches more than it is asked for."""
+    edge = 20000
+    path = tmp_path / "scan.raw"
+    about = {"shape": [edge] * 3, "dtype": "uint8", "spacing": "50 nm"}
+    path.with_name("scan.raw.json").write_text(json.dumps(about))
+    with path.open("wb") as stream:
+        try:
+            stream.truncate(edge**3)
+        except OSError:
+            pytest.skip("this file system has no files of 8 TB")
+        stream.seek((12345 * edge + 777) * edge + 4242)
+        stream.write(bytes([8, 16]))
+    part = read_grey(path, crop=((4240, 776, 12344), (4246, 778, 12346)))
+    assert part.values[2:4, 1, 1].tolist() == [8, 16]
+    np.testing.assert_allclose(part.origin, np.array([4240, 776, 12344]) * 0.05)
+    binned = read_grey(path, crop=((4240, 776, 12344), (4246, 778, 12346)), bin=2)
+    assert binned.values.max() == 3.0
+    disk = open_volume(path)
+    assert disk.slow_axis == 2
+    assert "20000 × 20000 × 20000" in repr(disk)
+
+
+@pytest.mark.parametrize("suffix", [*KEEPS_ALL, ".npy", "folder"])
+def test_a_part_is_the_part_of_the_whole_in_every_format(suffix: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(2).integers(0, 60000, (11, 13, 17)).astype(np.uint16)
+    path = tmp_path / f"scan{suffix}"
+    if suffix == "folder":
+        path.mkdir()
+        for z in range(17):
+            tifffile.imwrite(path / f"s{z:03}.tif", values[:, :, z].T, compression="zlib" if z % 2 else None)
+    else:
+        write_volume(GreyVolume(values, SPACING), path)
+    disk = open_volume(path, spacing=SPACING)
+    np.testing.assert_array_equal(np.asarray(disk.values), values)
+    part = disk.crop((1, 2, 3), (9, 12, 14))
+    np.testing.assert_array_equal(part.load().values, values[1:9, 2:12, 3:14])  # type: ignore[union-attr]
+    binned = read_grey(path, spacing=SPACING, crop=((1, 2, 3), (9, 12, 14)), bin=3)
+    means = values[1:7, 2:11, 3:12].reshape(2, 3, 3, 3, 3, 3).mean(axis=(1, 3, 5))
+    np.testing.assert_allclose(binned.values, means, rtol=1e-6)
+    np.testing.assert_allclose(binned.spacing, np.array(SPACING) * 3)
+
+
+def test_a_slice_that_is_not_asked_for_is_not_read(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 250, (5, 40, 40), dtype=np.uint8)
+    for number, values in enumerate(noise):
+        tifffile.imwrite(tmp_path / f"s{number}.tif", values, compression="zlib")
+    content = bytearray((tmp_path / "s4.tif").read_bytes())
+    content[300:600] = bytes(300)
+    (tmp_path / "s4.tif").write_bytes(content)
+    part = read_grey(tmp_path, spacing="1 um", crop=((0, 0, 0), (40, 40, 4)))
+    np.testing.assert_array_equal(part.values, noise[:4].transpose(2, 1, 0))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_grey(tmp_path, spacing="1 um")
+
+
+def test_labels_are_binned_by_majority_and_the_lower_label_wins_a_tie(tmp_path: Path) -> None:
+    labels = np.zeros((5, 2, 2), np.uint8)
+    labels[0], labels[1, 0, 0] = 2, 1
+    labels[2], labels[3] = 2, 1
+    volume = LabelVolume(labels, PHASES, "1 um")
+    assert volume.binned(2).labels.ravel().tolist() == [2, 1]
+    write_volume(volume, tmp_path / "a.h5")
+    assert read_volume(tmp_path / "a.h5", bin=2).digest() == volume.binned(2).digest()
+    with pytest.raises(UsageError, match="bin 3 does not fit"):
+        read_volume(tmp_path / "a.h5", bin=3)
+
+
+def test_the_finest_level_of_an_ome_zarr_is_read_with_all_its_scales(tmp_path: Path) -> None:
+    import zarr
+
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=2)
+    fine = np.random.default_rng(0).integers(0, 9, (1, 1, 6, 8, 10)).astype(np.uint8)
+    for name, values in (("s0", fine), ("s1", fine[..., ::2, ::2, ::2])):
+        group.create_array(name, data=values)
+    scales = [{"type": "scale", "scale": [1, 1, 3 * f, 2 * f, f]} for f in (1, 2)]
+    sets = [{"path": f"s{k}", "coordinateTransformations": [scales[k]]} for k in (0, 1)]
+    axes = [{"name": "t", "type": "time"}, {"name": "c", "type": "channel"}]
+    axes += [{"name": a, "type": "space", "unit": "nanometer"} for a in "zyx"]
+    outer = [{"type": "scale", "scale": [1, 1, 100, 100, 100]}]
+    about = {"version": "0.4", "axes": axes, "datasets": sets, "coordinateTransformations": outer}
+    group.attrs["multiscales"] = [about]
+    grey = read_grey(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(grey.values, fine[0, 0].transpose(2, 1, 0))
+    np.testing.assert_allclose(grey.spacing, [0.1, 0.2, 0.3])
+
+
+def test_data_exchange_is_found_among_darks_and_flats(tmp_path: Path) -> None:
+    import h5py
+
+    data = np.random.default_rng(0).integers(0, 9, (3, 4, 5)).astype(np.uint16)
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        for name, values in (("data", data), ("data_dark", data[:1]), ("data_white", data[:2])):
+            file[f"exchange/{name}"] = values
+    np.testing.assert_array_equal(
+        read_grey(tmp_path / "scan.h5", spacing="1 um").values, data.transpose(2, 1, 0)
+    )
 
 
 def test_real_tomograms_are_read(real_data: Path) -> None:
