@@ -162,8 +162,8 @@ def run_until(
                 counts.accepted += 1
                 accepted(last, step)
                 return event, step
-            ladder.after_success()
             problem.commit()
+            ladder.after_success()
             counts.accepted += 1
             reached = [event for event in events if abs(event.value()) <= options.event_width]
             growth = min(options.growth, max(0.5, 0.9 / math.sqrt(max(error, 1e-12))))
