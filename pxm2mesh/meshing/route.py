@@ -28,6 +28,7 @@ from pxm2mesh.meshing.lattice import lattice_cells
 from pxm2mesh.meshing.options import DEFAULTS, MeshOptions, Sizing
 from pxm2mesh.meshing.quality import summarize
 from pxm2mesh.meshing.sizing import size_field
+from pxm2mesh.meshing.topology import topology_record
 from pxm2mesh.meshing.transition import TransitionZone
 from pxm2mesh.progress import SILENT, Progress, Task
 from pxm2mesh.surface import InterfaceSurface
@@ -393,6 +394,7 @@ def _record(
     cell_size: float,
 ) -> dict[str, Any]:
     geometry = checks.geometry_record(made, surface)
+    geometry["topology"] |= topology_record(made, surface)
     for phase in geometry["phases"]:
         if phase["voxel_volume"] > 0 and abs(phase["relative_error"]) > 2e-3:
             log.warning(
