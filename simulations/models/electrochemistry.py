@@ -47,7 +47,8 @@ SPLIT: Options = {
     **{f"fieldsplit_{field}_{key}": value for field in (0, 1) for key, value in _AMG.items()},
 }  # fmt: skip
 """GMRES, with a multigrid cycle for lithium and then one for the potentials as preconditioner."""
-_DIRECT_LIMIT = 60_000
+_DIRECT_LIMIT = 10_000
+"""Unknowns; beyond them the iterative solver is faster (tests/benchmarks/bench_charge.py --switch)."""
 _LOOSE, _RESPONSE = 1e-4, 1e-6
 """Relative residuals of an iterative solve for a Newton update, and for the response to the voltage."""
 _LARGEST_JUMP = 0.25

@@ -107,7 +107,7 @@ class StressTerms:
 
 
 def free_sphere_stiffness(material: Material) -> float:
-    """k = 2E/(9(1−ν)) in MPa, in the middle of the range of x: −dσ_h/dv of a free sphere."""
+    """The answer −dσ_h/dv = 2E/(9(1−ν)) of a free sphere, MPa, in the middle of the range of x."""
     purpose = "the coupling of stress and diffusion"
     young = float(material.require("elastic.youngs_modulus", purpose=purpose)(0.5))
     poisson = float(material.require("elastic.poisson_ratio", purpose=purpose)(0.5))

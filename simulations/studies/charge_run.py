@@ -39,6 +39,8 @@ COLUMNS = (
 )  # fmt: skip
 _EDGE = 0.01
 """Share of lithium at the surface at which a step of the protocol ends: nothing is left, or nothing fits in."""
+_UNEVEN, _POLARISED = 0.25, 0.1
+"""Share of lithium between surface and mean, and V of polarisation, at which an end is for want of transport."""
 _CHECKPOINT_EVERY = 10
 
 
@@ -205,9 +207,32 @@ class ChargeRun:
         )
         log.info("%s", self.events[-1])
         self._fields()
+        self._refuse_if_impossible(step)
         self.position, self.next_step = self.position + 1, None
         shown.advance(1.0, reason)
         self._save()
+
+    def _refuse_if_impossible(self, step: Step) -> None:
+        """A current that ends for want of transport, not for want of lithium, is an error of the study."""
+        half = self.half
+        if not isinstance(step, Current):
+            return
+        mean, (low, high) = half.mean(), half.surface()
+        ends = {
+            "used up": mean - low if low < 2 * _EDGE else 0.0,
+            "full": high - mean if high > 1 - 2 * _EDGE else 0.0,
+        }
+        end, gap = max(ends.items(), key=lambda found: found[1])
+        what = f"lithium at the surface is {end} while x is {mean:.3f} on average"
+        if gap <= _UNEVEN and step.until_voltage is not None and half.time == self.began:
+            inside = float(half.cell.kinetics.open_circuit(np.array([mean]))[0])
+            gap = abs(step.until_voltage - inside) * _UNEVEN / _POLARISED
+            what = f"the current alone takes the voltage to {half.voltage:.3f} V, {inside:.3f} V without it"
+        if gap > _UNEVEN:
+            raise NotConvergedError(
+                f"at t = {half.time:.6g} s the cell cannot carry {abs(step.rate):g}C: {what};", reason="exhausted",
+                time=half.time, hint=f"lower the rate; the last good state is in {self._last_good()}.",
+            )  # fmt: skip
 
     def _begin(self) -> None:
         """The potentials at the beginning of a step of the protocol."""
