@@ -1,6 +1,8 @@
 """Meshing: time, cells, angles, volume errors and memory, from 64³ to 256³, each in a process of its own.
 
-python tests/benchmarks/bench_mesh.py [--sizes 64,128] [--noise 0.02] [--json FILE]
+    python tests/benchmarks/bench_mesh.py [--sizes 64,128] [--scaling] [--noise 0.02] [--json FILE]
+
+`--scaling` is 64³, 128³, 192³ and 256³ without noise, and says how time and memory grow with the number of cells.
 """
 
 from __future__ import annotations
@@ -29,6 +31,10 @@ COLUMNS = (
     "region err %",
     "MB",
     "rungs",
+    "s per M cells",
+    "predicted cells",
+    "predicted s",
+    "predicted MB",
 )
 
 
@@ -68,11 +74,12 @@ def three_phases(
 
 def one(size: int, cell_size: float, noise: float) -> dict[str, Any]:
     """Mesh one volume here and measure."""
-    from pxm2mesh.meshing import MeshOptions, mesh_volume, warm
+    from pxm2mesh.meshing import MeshOptions, mesh_volume, predict_cost, warm
     from pxm2mesh.volume import LabelVolume
 
     volume = LabelVolume(three_phases(size, noise=noise), {"void": 0, "LPSCl": 1, "NMC": 2}, "0.4 um")
     warm()
+    cost = predict_cost(volume, MeshOptions(cell_size=cell_size))
     start = time.perf_counter()
     mesh = mesh_volume(volume, MeshOptions(cell_size=cell_size))
     seconds = time.perf_counter() - start
@@ -84,7 +91,10 @@ def one(size: int, cell_size: float, noise: float) -> dict[str, Any]:
         "p01": quality["p01_dihedral"], "p05": quality["p05_dihedral"], "rr5": quality["rr_p05"],
         "phase err %": round(100 * max(abs(p["relative_error"]) for p in record["phases"]), 5),
         "region err %": round(100 * max(large), 3), "MB": record["peak_rss_mb"],
-        "rungs": len(record["route"]["rungs"]),
+        "rungs": len(record["route"]["rungs"]), "s per M cells": round(1e6 * seconds / quality["cells"], 1),
+        "predicted cells": cost.cells, "predicted s": cost.seconds, "predicted MB": round(1024 * cost.memory_gb),
+        "parts": record["route"]["rungs"][-1]["improve"]["seconds"]
+        | {"gmsh": record["route"]["rungs"][-1]["gmsh"]["seconds"]},
     }  # fmt: skip
 
 
@@ -109,13 +119,16 @@ def main() -> None:
     parser.add_argument("--sizes", default="64,128")
     parser.add_argument("--cell-size", type=float, default=2)
     parser.add_argument("--noise", default="0,0.02")
+    parser.add_argument("--scaling", action="store_true")
     parser.add_argument("--json")
-    parser.add_argument("--one", nargs=3)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         size, cell_size, noise = given.one
         print(json.dumps(one(int(size), float(cell_size), float(noise))))
         return
+    if given.scaling:
+        given.sizes, given.noise = "64,128,192,256", "0"
     rows = [
         in_a_process([size, str(given.cell_size), noise])
         for size in given.sizes.split(",")
@@ -123,6 +136,12 @@ def main() -> None:
     ]
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(table(rows, COLUMNS))
+    if given.scaling and all("cells" in row for row in rows):
+        for name in ("seconds", "MB"):
+            x, y = (np.log([row[key] for row in rows[1:]]) for key in ("cells", name))
+            print(
+                f"{name} grow with the number of cells to the power {np.polyfit(x, y, 1)[0]:.2f} (from 128³ on)"
+            )
     if given.json:
         with open(given.json, "w", encoding="utf-8") as stream:
             json.dump(rows, stream, indent=1)

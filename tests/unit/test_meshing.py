@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,6 @@ import numpy.typing as npt
 import pytest
 
 from pxm2mesh.errors import DataError, GeometryError, MeshingError, MissingDependencyError, UsageError
-from pxm2mesh.io._mesh_groups import digest
 from pxm2mesh.meshing import (
     MeshOptions,
     Sizing,
@@ -30,6 +32,7 @@ from pxm2mesh.meshing.improve import ImproveOptions, improve
 from pxm2mesh.meshing.lattice import lattice_cells
 from pxm2mesh.meshing.pictures import cut_polygons, picture_of_cut
 from pxm2mesh.meshing.quality import cell_quality
+from pxm2mesh.meshing.sizing import distances, sizes_inside
 from pxm2mesh.surfacing import SmoothOptions, extract_surface, smooth
 from pxm2mesh.tetmesh import TetMesh
 from pxm2mesh.volume import LabelVolume
@@ -182,22 +185,40 @@ def test_white_noise_gives_a_valid_mesh(seed: int) -> None:
     assert max(map(abs, large)) <= 0.005  # phases miss 0.3 % and more where points at triple lines stay
 
 
-def test_the_same_input_gives_the_same_bytes_with_another_thread_count(volume: LabelVolume) -> None:
-    code = (
-        "import numpy as np, sys; from pxm2mesh import LabelVolume; from pxm2mesh.meshing import mesh_volume;"
-        "from pxm2mesh.io._mesh_groups import digest; labels = np.load(sys.argv[1]);"
-        "print(digest(mesh_volume(LabelVolume(labels, {'void': 0, 'NMC': 1, 'LPSCl': 2}, '0.5 um', (1.0, 2.0, 3.0)))))"
-    )
-    import os
-    import tempfile
+_WRITE = """
+import hashlib, sys
+from pathlib import Path
+import numpy as np
+from pxm2mesh import LabelVolume
+from pxm2mesh.io.meshes import write_mesh
+from pxm2mesh.meshing import MeshOptions, mesh_volume
+for name, spacing in (("plain", "0.5 um"), ("anisotropic", "0.5 um, 0.5 um, 1.2 um"), ("noisy", "1 um")):
+    labels = np.load(f"{sys.argv[1]}/{name}.npy")
+    volume = LabelVolume(labels, {"void": 0, "NMC": 1, "LPSCl": 2}, spacing, (1.0, 2.0, 3.0))
+    mesh = mesh_volume(volume, MeshOptions(cell_size=1 if name == "noisy" else 2))
+    for kind in ("vtu", "msh"):
+        path = Path(sys.argv[1]) / f"{name}-{sys.argv[2]}.{kind}"
+        write_mesh(mesh, path)
+        print(name, kind, hashlib.sha256(path.read_bytes()).hexdigest())
+"""
 
-    with tempfile.TemporaryDirectory() as folder:
-        np.save(f"{folder}/labels.npy", volume.labels)
+
+def test_the_same_input_gives_the_same_bytes_with_another_thread_count(tmp_path: Path) -> None:
+    """Catches: a sum whose order depends on the threads (tried: `newton_sweep` over all colours at once)."""
+    labels = ball_and_slab(12)
+    noisy = labels.copy()
+    wrong = np.random.default_rng(0).random(labels.shape) < 0.1
+    noisy[wrong] = np.random.default_rng(1).integers(0, 3, int(wrong.sum()))
+    for name, values in (("plain", labels), ("anisotropic", labels[:, :, ::2]), ("noisy", noisy)):
+        np.save(tmp_path / f"{name}.npy", values)
+    told = []
+    for threads in ("1", "2"):
         run = subprocess.run(
-            [sys.executable, "-c", code, f"{folder}/labels.npy"], capture_output=True, text=True, check=True,
-            env={**os.environ, "NUMBA_NUM_THREADS": "1"},
+            [sys.executable, "-c", _WRITE, str(tmp_path), threads], capture_output=True, text=True, check=True,
+            env={**os.environ, "NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
         )  # fmt: skip
-    assert run.stdout.strip() == digest(mesh_volume(volume))
+        told.append(run.stdout.splitlines())
+    assert len(told[0]) == 6 and told[0] == told[1]
 
 
 # ------------------------------------------------------------------ the ladder
@@ -383,9 +404,67 @@ def test_a_target_is_met_within_a_quarter(volume: LabelVolume) -> None:
     assert len(made.cells) == pytest.approx(6000, rel=0.25)
 
 
-def test_too_much_memory_is_refused_with_a_size_that_fits(volume: LabelVolume) -> None:
-    with pytest.raises(MeshingError, match=r"0\.3 GB are free; .*(cell size|machine)"):
-        mesh_volume(volume, MeshOptions(cell_size=1, memory_limit=0.3))
+def test_across_a_wall_go_as_many_cells_as_asked_for() -> None:
+    """Catches: a limit by the distance to the nearest interface (small at walls, none in the middle)."""
+    spacing = np.ones(3)
+    labels = np.ones((40, 4, 4), np.uint32)
+    labels[14:26] = 2  # a wall of 12 µm
+    wall = distances(labels, spacing)[14:26]
+    wall[:, :, :] = np.minimum(np.arange(12), np.arange(12)[::-1])[:, None, None] + 0.5  # no box beside it
+    for across in (2.0, 4.0, 6.0):
+        size = sizes_inside(wall, Sizing(near=6.0, across=across), 2.0)
+        assert size.max() == pytest.approx(12 / across, rel=0.1)  # distances are those of cell centres
+        assert np.sum(1 / size[:, 2, 2]) == pytest.approx(
+            across, rel=0.25
+        )  # voxels of 1 µm over the edge there
+
+
+def test_across_makes_the_mesh_of_a_wall_finer_more_than_that_of_its_wide_neighbours() -> None:
+    labels = np.full((40, 16, 16), 2, np.uint8)
+    labels[16:24] = 1
+    volume = LabelVolume(labels, PHASES, "1 um")
+    usual, fine = (mesh_volume(volume, MeshOptions(sizing=Sizing(near=2.0, across=a))) for a in (1.0, 6.0))
+    for made in (usual, fine):
+        assert made.record["quality"]["min_dihedral"] >= 12
+    wall, rest = ([int(np.sum(m.region_phase[m.cell_region] == p)) for m in (usual, fine)] for p in (1, 2))
+    assert wall[1] > 2 * wall[0] and wall[1] / wall[0] > 2 * rest[1] / rest[0]
+
+
+def test_cells_and_memory_are_predicted_within_what_is_promised() -> None:
+    """A quarter for the cells of small samples; memory not below, and at most twice of what the run took."""
+    labels = np.repeat(np.repeat(np.repeat(ball_and_slab(16), 2, 0), 2, 1), 2, 2)
+    code = (
+        "import numpy as np, sys; from pxm2mesh import LabelVolume; from pxm2mesh.meshing import mesh_volume;"
+        "m = mesh_volume(LabelVolume(np.load(sys.argv[1]), {'void': 0, 'NMC': 1, 'LPSCl': 2}, '1 um'));"
+        "print(len(m.cells), m.record['peak_rss_mb'])"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(f"{folder}/labels.npy", labels)
+        run = subprocess.run(
+            [sys.executable, "-c", code, f"{folder}/labels.npy"], capture_output=True, text=True, check=True
+        )
+    cells, megabytes = map(int, run.stdout.split())
+    cost = predict_cost(LabelVolume(labels, PHASES, "1 um"))
+    assert cost.cells == pytest.approx(cells, rel=0.25)
+    assert megabytes <= 1024 * cost.memory_gb <= 2.5 * megabytes
+
+
+def test_too_much_memory_is_refused_with_a_size_that_fits() -> None:
+    volume = LabelVolume(
+        np.random.default_rng(0).integers(0, 3, (48, 48, 48)).astype(np.uint8), PHASES, "1 um"
+    )
+    limit = 0.6
+    assert predict_cost(volume, MeshOptions(cell_size=1)).memory_gb > limit
+    with pytest.raises(MeshingError, match=r"0\.6 GB are free") as refused:
+        mesh_volume(volume, MeshOptions(cell_size=1, memory_limit=limit))
+    (size,) = re.findall(r"cell size (\d+) needs", refused.value.hint)
+    assert predict_cost(volume, MeshOptions(cell_size=int(size))).memory_gb <= limit
+    assert predict_cost(volume, MeshOptions(cell_size=int(size) - 1)).memory_gb > limit
+
+
+def test_without_a_size_that_fits_the_refusal_says_so(volume: LabelVolume) -> None:
+    with pytest.raises(MeshingError, match=r"0\.01 GB are free; .*machine with more memory"):
+        mesh_volume(volume, MeshOptions(cell_size=1, memory_limit=0.01))
 
 
 @pytest.mark.parametrize(
