@@ -204,7 +204,7 @@ for name, spacing in (("plain", "0.5 um"), ("anisotropic", "0.5 um, 0.5 um, 1.2 
 
 
 def test_the_same_input_gives_the_same_bytes_with_another_thread_count(tmp_path: Path) -> None:
-    """Catches: a sum whose order depends on the threads (tried: `newton_sweep` over all colours at once)."""
+    """Of the files, for usual, anisotropic and noisy volumes. Catches: a sum whose order depends on the threads."""
     labels = ball_and_slab(12)
     noisy = labels.copy()
     wrong = np.random.default_rng(0).random(labels.shape) < 0.1
