@@ -128,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except Pxm2meshError as error:
-        return fail(error.message, error.hint, error.exit_code)
+        return fail(error.message, error.hint or _remedy(error), error.exit_code)
     except usage_error as error:
         return fail(str(getattr(error, "message", "") or error), _usage_hint(error), 2)
     except (KeyboardInterrupt, typer.Abort):
@@ -153,6 +153,21 @@ def run(arguments: Sequence[str]) -> int:
         told_as = " ".join(str(error).split()) or "no message"
         return fail(f"internal error: {type(error).__name__} in {place}: {told_as};",
                     "please report it with the output of the same command and -vv.", 1)  # fmt: skip
+
+
+_REMEDIES = {
+    2: "see pxm2mesh --help and docs/reference.",
+    3: "pxm2mesh info FILE says what a file holds.",
+    4: "a smaller cell size or [clean] often helps; the place is where to look.",
+    5: "try another cell size; the run folder's diagnostics show the place.",
+    6: "log.txt in the run folder has the iterations; smaller steps or cells help most.",
+    7: "pxm2mesh doctor says what is missing and what installs it.",
+}
+"""Where an error itself knows of none."""
+
+
+def _remedy(error: Pxm2meshError) -> str:
+    return _REMEDIES.get(error.exit_code, "the same command with -vv says more.")
 
 
 def _usage_hint(error: Any) -> str:

@@ -58,11 +58,15 @@ def make_mesh(size: int, cell_size: float, cells: int | None, folder: Path) -> i
         f"mesh = mesh_volume(clean(cathode('pressed', size={size}, seed=1), min_region=27), options)\n"
         f"save_arrays(mesh, {str(folder / 'mesh.npz')!r})\nprint(len(mesh.cells))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
     return int(done.stdout.splitlines()[-1])
 
 
-def charge(folder: Path, rate: str, *, order: int, ranks: int, seconds: float | None, voltage: str) -> dict[str, Any]:
+def charge(
+    folder: Path, rate: str, *, order: int, ranks: int, seconds: float | None, voltage: str
+) -> dict[str, Any]:
     """Charge once and gather the numbers."""
     step = f"{rate} until {voltage}" + (f" for {seconds} s" if seconds else "")
     mechanics = MECHANICS.format(order=order) if order else ""
@@ -113,7 +117,9 @@ def switch(sizes: list[int]) -> None:
     from simulations.models.electrochemistry import SPLIT, HalfCell
     from simulations.models.kinetics import ButlerVolmer
 
-    say(f"{'voxels':>6} {'unknowns':>9} {'solver':>8} {'step s':>7} {'Newton':>6} {'iterations':>10} {'s':>7}")
+    say(
+        f"{'voxels':>6} {'unknowns':>9} {'solver':>8} {'step s':>7} {'Newton':>6} {'iterations':>10} {'s':>7}"
+    )
     nmc, se = read_material("NMC811"), read_material("LPSCl")
     cell = Cell("NMC", "LPSCl", ButlerVolmer.of(nmc), nmc.require("transport.diffusivity"),
                 float(nmc.require("transport.maximum_concentration")),
@@ -156,7 +162,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="simulated time at most, s")
     parser.add_argument("--voltage", default="4.3 V")
     parser.add_argument("--folder", type=Path, help="keep the runs here; a mesh that is there is used again")
-    parser.add_argument("--switch", type=int, nargs="+", help="time the solvers of the half-cell at these sizes")
+    parser.add_argument(
+        "--switch", type=int, nargs="+", help="time the solvers of the half-cell at these sizes"
+    )
     given = parser.parse_args()
     say(f"load average {os.getloadavg()[0]:.1f}")
     if given.switch:
@@ -171,7 +179,9 @@ def main() -> None:
         cells = len(load_arrays(folder / "mesh.npz").cells)
     else:
         cells = make_mesh(given.size, given.cell_size, given.cells, folder)
-    say(f"mesh: {cells:,} cells, {time.perf_counter() - start:.1f} s; order {given.order}, {given.ranks} rank(s)")
+    say(
+        f"mesh: {cells:,} cells, {time.perf_counter() - start:.1f} s; order {given.order}, {given.ranks} rank(s)"
+    )
     say("  ".join(COLUMNS))
     for rate in given.rates:
         found = charge(folder, rate, order=given.order, ranks=given.ranks, seconds=given.seconds,

@@ -1,0 +1,9 @@
+"""Many runs of one study with something varied: planned, run side by side, resumed, and put into one table."""
+
+from __future__ import annotations
+
+from pxm2mesh.sweep.execute import CaseState, run_sweep
+from pxm2mesh.sweep.plan import Case, Sweep, read_sweep
+from pxm2mesh.sweep.results import SweepResult, write_results
+
+__all__ = ["Case", "CaseState", "Sweep", "SweepResult", "read_sweep", "run_sweep", "write_results"]

@@ -1,0 +1,190 @@
+"""Sweeps: every case checked first, one mesh for all that share it, what is killed is resumed, one table for all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from pxm2mesh.errors import StudyError, UsageError
+from pxm2mesh.sweep import read_sweep
+from pxm2mesh.sweep.execute import slurm_cluster
+
+from .conftest import PHYSICS, STUDY, Result
+
+Command = Callable[..., Result]
+SWEEP = """
+study = "small.toml"
+[vary]
+"mesh.cell_size" = [2, 3]
+"report.note" = ["first", "second"]
+"""
+needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="this environment has no Dask")
+needs_slurm = pytest.mark.skipif(
+    find_spec("dask_jobqueue") is None, reason="this environment has no dask-jobqueue"
+)
+
+
+@pytest.fixture
+def sweep(study: Path) -> Path:
+    """Four cases of the small sample: two meshes, two reports of each."""
+    file = study.with_name("cells.toml")
+    file.write_text(SWEEP, encoding="utf-8")
+    return file
+
+
+def folder_of(sweep: Path) -> Path:
+    return sweep.parent / "runs" / sweep.stem
+
+
+def table_of(sweep: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder_of(sweep) / "sweep.csv").read_text(encoding="utf-8").splitlines()))
+
+
+def states(sweep: Path) -> dict[str, dict[str, object]]:
+    content = json.loads((folder_of(sweep) / "sweep.json").read_text(encoding="utf-8"))
+    return {case["name"]: case for case in content["cases"]}
+
+
+def test_all_combinations_are_cases_and_the_last_axis_is_fastest(sweep: Path) -> None:
+    plan = read_sweep(sweep)
+    assert plan.axes == ("cell_size", "note")
+    names = [f"cell_size-{size}_note-{note}" for size in (2, 3) for note in ("first", "second")]
+    assert [case.name for case in plan.cases] == names
+    assert plan.cases[3].study.report.note == "second"
+    assert not folder_of(sweep).exists()
+
+
+def test_a_named_axis_sets_several_keys(sweep: Path) -> None:
+    sweep.write_text(
+        'study = "small.toml"\n[vary.size]\ncoarse = { "mesh.cell_size" = 4, "report.note" = "coarse" }\n'
+        'fine = { "mesh.cell_size" = 2, "report.note" = "fine" }\n'
+    )
+    fine = read_sweep(sweep).cases[1]
+    assert fine.parameters == {"size": "fine"}
+    assert fine.study.report.note == "fine"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('"mesh.cellsize" = [2, 3]', "with cellsize = 2: mesh.cellsize"),
+        ('"physics[0].order" = [1, 2]', "the study has no [[physics]]"),
+        ('"report.note" = ["a", "a"]', "two cases are called"),
+        ('"report.note.text" = ["a"]', "with text = a: report.note"),
+        ('"mesh.cell_size" = 3', "list"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_starts(sweep: Path, line: str, told: str) -> None:
+    sweep.write_text(f'study = "small.toml"\n[vary]\n{line}\n')
+    with pytest.raises(StudyError, match=told.replace("[", r"\[")):
+        read_sweep(sweep)
+    assert not folder_of(sweep).exists()
+
+
+def test_cases_share_a_mesh_and_land_in_one_table(sweep: Path, command: Command) -> None:
+    result = command("sweep", sweep, "--workers", 2, "--json")
+    assert result.code == 0, result.err
+    folder, found = folder_of(sweep), states(sweep)
+    assert [case["status"] for case in found.values()] == ["done"] * 4
+    assert found["cell_size-2_note-second"]["mesh_from"] == "cell_size-2_note-first"
+    assert "mesh: up to date" in (folder / "cell_size-2_note-second" / "log.txt").read_text()
+    rows = table_of(sweep)
+    assert [row["cell_size"] for row in rows] == ["2", "2", "3", "3"]
+    assert all(float(row["porosity (voxel count)"]) == pytest.approx(27 / 12**3) for row in rows)
+    page = (folder / "sweep.html").read_text(encoding="utf-8")
+    assert "4 done" in page and 'href="cell_size-3_note-first/report.html"' in page
+    again = command("sweep", sweep)
+    assert again.code == 0
+    assert "mesh: up to date" in (folder / "cell_size-3_note-first" / "log.txt").read_text()
+
+
+def test_a_case_that_fails_stops_no_other_and_is_told(sweep: Path, command: Command) -> None:
+    sweep.write_text('study = "small.toml"\n[vary]\n"volume.file" = ["absent.tif", "labels.tif"]\n')
+    result = command("sweep", sweep)
+    assert result.code == 2
+    failed, done = states(sweep).values()
+    assert (failed["status"], failed["exit_code"], failed["starts"]) == ("failed", 2, 1)
+    assert "absent.tif" in str(failed["message"]) and done["status"] == "done"
+    assert "absent.tif" in (folder_of(sweep) / "sweep.html").read_text(encoding="utf-8")
+
+
+def test_a_case_that_is_killed_is_started_once_more(
+    sweep: Path, command: Command, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start("sweep", sweep, "-q")
+    try:
+        place = folder_of(sweep) / "cell_size-2_note-first" / ".lock"
+        os.kill(_owner(place), signal.SIGKILL)
+        assert process.wait(timeout=600) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    first = states(sweep)["cell_size-2_note-first"]
+    assert (first["status"], first["starts"]) == ("done", 2)
+
+
+def test_a_sweep_that_is_killed_goes_on_and_loses_nothing(
+    sweep: Path, command: Command, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start("sweep", sweep, "-q")
+    second = folder_of(sweep) / "cell_size-3_note-first" / ".lock"
+    case = _owner(second)
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 60
+    while Path(f"/proc/{case}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{case}").exists(), "the case outlived the sweep"
+    kept = (folder_of(sweep) / "cell_size-2_note-first" / "mesh.vtu").stat().st_mtime_ns
+    assert command("sweep", sweep).code == 0
+    assert {case["status"] for case in states(sweep).values()} == {"done"}
+    assert (folder_of(sweep) / "cell_size-2_note-first" / "mesh.vtu").stat().st_mtime_ns == kept
+
+
+def _owner(lock: Path) -> int:
+    """The process that holds a run folder, once there is one."""
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        if lock.exists() and (text := lock.read_text().strip()).isdigit():
+            return int(text)
+        time.sleep(0.02)
+    raise AssertionError(f"no run in {lock.parent}")
+
+
+@needs_dask
+@pytest.mark.verify
+@pytest.mark.filterwarnings("ignore")  # Dask's own
+def test_a_dask_scheduler_gives_the_same_numbers(sweep: Path, command: Command) -> None:
+    assert command("sweep", sweep).code == 0
+    here = (folder_of(sweep) / "cell_size-3_note-first" / "quantities.json").read_bytes()
+    other = sweep.with_name("dask.toml")
+    other.write_text(SWEEP, encoding="utf-8")
+    assert command("sweep", other, "--scheduler", "local", "--workers", 2).code == 0
+    assert (folder_of(other) / "cell_size-3_note-first" / "quantities.json").read_bytes() == here
+
+
+@needs_slurm
+@pytest.mark.filterwarnings("ignore")  # Dask's own
+def test_a_mistake_in_the_cluster_section_is_told() -> None:
+    with pytest.raises(UsageError, match="cluster"):
+        slurm_cluster({"queue": "long"})
+
+
+@pytest.mark.skipif(find_spec("dolfinx") is None, reason="this environment has no DOLFINx")
+def test_physics_varies_over_one_mesh(study: Path, sweep: Path, command: Command) -> None:
+    study.write_text(STUDY + PHYSICS, encoding="utf-8")
+    sweep.write_text('study = "small.toml"\n[vary]\n"physics[0].order" = [1, 2]\n')
+    assert command("sweep", sweep).code == 0
+    rows = table_of(sweep)
+    heading = next(h for h in rows[0] if h.startswith("effective_conductivity") and "mesh" in h)
+    assert float(rows[0][heading]) == pytest.approx(float(rows[1][heading]), rel=0.1)
+    assert rows[0][heading] != rows[1][heading]
