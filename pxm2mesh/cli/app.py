@@ -28,6 +28,7 @@ VERBS = (
     "mesh",
     "run",
     "solve",
+    "sweep",
     "report",
     "compare",
     "export",
