@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pxm2mesh.cli.session import format_value, table
+
+if TYPE_CHECKING:
+    from pxm2mesh.quantify.compare import ComparedRow
 
 EXAMPLE = "pxm2mesh compare runs/assembled runs/pressed runs/cycled -o comparison"
 
@@ -17,7 +20,12 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run folders, or files of quantities.")],
     only: Annotated[str | None, typer.Option(help='Names to compare, "porosity,contact_fraction".')] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for comparison.csv and comparison.svg.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for comparison.csv and .svg; of runs also profiles, sizes and changes of their labels.",
+        ),
     ] = None,
 ) -> None:
     """Put the quantities of several runs side by side."""
@@ -26,15 +34,28 @@ def compare(
     found = compare_runs(runs, only=None if only is None else [name.strip() for name in only.split(",")])
     machine = [
         {"name": row.name, "subject": row.subject, "unit": row.unit, "method": row.method,
-         "values": {state: format_value(row.values[state]) for state in found.states}}
+         "values": {state: format_value(row.values[state]) for state in found.states},
+         "intervals": {state: row.intervals[state] for state in found.states}}
         for row in found.rows
     ]  # fmt: skip
     head = ("quantity", "of", *found.states, "unit", "method")
     rows = [
-        (row.name, row.subject, *(format_value(row.values[s]) for s in found.states), row.unit, row.method)
+        (row.name, row.subject, *(_cell(row, s) for s in found.states), row.unit, row.method)
         for row in found.rows
     ]
     context.obj.emit(machine, lambda: table(head, rows))
     if output is not None:
-        for path in write_comparison(found, output):
+        from pxm2mesh.report.states import state_volumes, write_states
+
+        written = list(write_comparison(found, output))
+        volumes = state_volumes(runs)
+        if len(volumes) > 1:
+            written += write_states(volumes, output)
+        for path in written:
             context.obj.say(f"written: {path}")
+
+
+def _cell(row: ComparedRow, state: str) -> str:
+    """The value, with its interval where there is one."""
+    span, value = row.intervals[state], format_value(row.values[state])
+    return value if span is None else f"{value} ({span[0]:.3g} to {span[1]:.3g})"

@@ -31,10 +31,17 @@ def _source_options(study: Study) -> list[object]:
     return [study.volume.model_copy(update={"file": None}), Path(file).suffix, inner, study.segment]
 
 
+def _measured_options(study: Study) -> list[object]:
+    """What is measured; with intervals from the scan also how that is read and segmented."""
+    if study.quantify.intervals in ("threshold", "both"):
+        return [study.quantify, *_source_options(study), study.clean]
+    return [study.quantify]
+
+
 STAGES: Sequence[Stage] = (
     Stage("volume", (), ("io", "phantoms", "segment"), _source_options, stages.read),
     Stage("clean", ("volume",), ("segment",), lambda s: s.clean, stages.clean),
-    Stage("quantify", ("clean",), ("quantify",), lambda s: s.quantify, stages.measure),
+    Stage("quantify", ("clean",), ("quantify",), _measured_options, stages.measure),
     Stage("surface", ("clean",), ("surfacing", "io"),
           lambda s: [s.surface, s.mesh.cell_size, s.mesh.certificate], shapes.surface,
           wanted=lambda s: s.surface.write),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from pxm2mesh.volume import LabelVolume
 if TYPE_CHECKING:
     from pxm2mesh.phases import PhaseTable
     from pxm2mesh.surface import InterfaceSurface
+    from pxm2mesh.volume import GreyVolume
 
 LABELS = "labels.npz"
 PREVIEW = "segmentation.png"
@@ -137,21 +138,29 @@ def read(work: Work, progress: Progress) -> Outcome:
 
 def _segmented(work: Work, progress: Progress) -> tuple[LabelVolume, dict[str, Any]]:
     """The labels of a scan, how it was turned for them, and a picture of how they came about."""
-    from pxm2mesh.io.images import read_grey
-    from pxm2mesh.segment import level, segment_in_steps, write_preview
+    from pxm2mesh.segment import segment_in_steps, write_preview
 
-    section, how = work.study.volume, work.study.segment
-    table = section.phase_table()
-    assert section.file is not None and table is not None and how is not None
-    scan = read_grey(section.file, spacing=section.spacing, crop=section.crop, bin=section.bin)
-    turned: dict[str, Any] = {}
-    if section.level is not None:
-        scan, plane = level(scan, section.level.options())
-        turned = {"level": plane.as_dict()}
+    table, how = work.study.volume.phase_table(), work.study.segment
+    assert table is not None and how is not None
+    scan, turned = _scan(work)
     found = segment_in_steps(scan, table, how.options(), progress=progress)
     if how.preview:
         write_preview(found.grey, found.volume, work.folder / PREVIEW, thresholds=found.thresholds)
     return found.volume, turned
+
+
+def _scan(work: Work) -> tuple[GreyVolume, dict[str, Any]]:
+    """The grey values of the study, and how they were turned."""
+    from pxm2mesh.io.images import read_grey
+    from pxm2mesh.segment import level
+
+    section = work.study.volume
+    assert section.file is not None
+    scan = read_grey(section.file, spacing=section.spacing, crop=section.crop, bin=section.bin)
+    if section.level is None:
+        return scan, {}
+    scan, plane = level(scan, section.level.options())
+    return scan, {"level": plane.as_dict()}
 
 
 def _refuse_empty_phases(volume: LabelVolume, study: Study) -> None:
@@ -193,26 +202,60 @@ def clean(work: Work, progress: Progress) -> Outcome:
     if work.labels is None:
         read(work, progress)
     assert work.labels is not None
-    section, done = work.study.clean, {"changed_voxels": 0}
-    if section is not None:
-        from pxm2mesh.segment import RepairOptions, repair
-
-        work.labels, record = repair(work.labels, RepairOptions(**section.model_dump()))
-        done = record.as_dict()
+    work.labels, done = _repaired(work.labels, work.study)
     write_volume(work.labels, work.folder / LABELS)
-    line = f"{done['changed_voxels']:,} voxels changed" if section else "nothing asked for"
+    asked = work.study.clean is not None
+    line = f"{done['changed_voxels']:,} voxels changed" if asked else "nothing asked for"
     facts = volume_facts(work.labels) | done
     identity = digest_of(work.labels.digest(), facts["phases"])
     return Outcome((work.folder / LABELS,), facts, identity, line)
 
 
-def measure(work: Work, progress: Progress) -> Outcome:
-    """Numbers from the voxels."""
-    from pxm2mesh.quantify import quantify
+def _repaired(labels: LabelVolume, study: Study) -> tuple[LabelVolume, dict[str, Any]]:
+    """The labels as ``[clean]`` asks for, and what was done."""
+    if study.clean is None:
+        return labels, {"changed_voxels": 0}
+    from pxm2mesh.segment import RepairOptions, repair
 
-    found = quantify(work.need_labels(), only=work.study.quantify.only, progress=progress)
+    labels, record = repair(labels, RepairOptions(**study.clean.model_dump()))
+    return labels, record.as_dict()
+
+
+def measure(work: Work, progress: Progress) -> Outcome:
+    """Numbers from the voxels, with intervals where the study asks for them."""
+    from pxm2mesh.quantify import quantify, quantify_with_intervals
+
+    labels, section = work.need_labels(), work.study.quantify
+    variants = list(_variants(work, labels, progress))
+    if variants:
+        found = quantify_with_intervals(labels, variants, only=section.only, progress=progress)
+    else:
+        found = quantify(labels, only=section.only, progress=progress)
     found.write(work.folder / MEASURED)
-    return Outcome((work.folder / MEASURED,), {"quantities": len(found)}, line=f"{len(found)} quantities")
+    line = f"{len(found)} quantities" + (f", intervals over {len(variants)} variants" if variants else "")
+    facts = {"quantities": len(found), "variants": len(variants)}
+    return Outcome((work.folder / MEASURED,), facts, line=line)
+
+
+def _variants(work: Work, labels: LabelVolume, progress: Progress) -> Iterator[LabelVolume]:
+    """Other segmentations of the sample that are as defensible as the one reported."""
+    section, how = work.study.quantify, work.study.segment
+    if section.intervals in ("threshold", "both"):
+        from pxm2mesh.segment import threshold_variants
+
+        assert how is not None, "the study refuses this"
+        scan, _ = _scan(work)
+        for found in threshold_variants(
+            scan, labels.phases, how.options(), shift=section.shift, progress=progress
+        ):
+            yield _repaired(found, work.study)[0]
+    if section.intervals in ("boundary", "both"):
+        from pxm2mesh.quantify import boundary_variants
+
+        counts = labels.voxel_counts()
+        for phase in labels.phases:
+            if phase.role != "void" and 0 < counts[phase.name] < labels.labels.size:
+                yield from boundary_variants(labels, phase.name)
 
 
 def solve(work: Work, progress: Progress) -> Outcome:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pxm2mesh.errors import DataError, UsageError, did_you_mean
-from pxm2mesh.files import replacing
 from pxm2mesh.quantify.compare import ComparedRow, Comparison, compare
 from pxm2mesh.quantities import Quantities
+from pxm2mesh.report.states import COLOURS, save_svg
 
 _FIGURED = ("porosity", "volume_fraction", "contact_fraction", "tortuosity_factor", "effective_conductivity",
-            "particle_diameter_d50", "pore_diameter_d50")  # fmt: skip
-_COLOURS = ("#4c72b0", "#e3b04b", "#55a868", "#c44e52", "#8c6bb1", "#7fbf9f")
+            "particle_diameter_d50", "pore_diameter_d50", "thickness", "gap_area_fraction", "crack_area_fraction",
+            "crack_width")  # fmt: skip
 
 
 def compare_runs(runs: Sequence[Path], *, only: Sequence[str] | None = None) -> Comparison:
@@ -65,7 +65,6 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, Path]:
 
 
 def _draw(comparison: Comparison, path: Path) -> None:
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     groups: dict[tuple[str, str, str], list[ComparedRow]] = {}
@@ -89,7 +88,7 @@ def _draw(comparison: Comparison, path: Path) -> None:
                 at,
                 values,
                 width * 0.92,
-                color=_COLOURS[i % len(_COLOURS)],
+                color=COLOURS[i % len(COLOURS)],
                 yerr=error,
                 capsize=3,
                 label=state,
@@ -106,5 +105,4 @@ def _draw(comparison: Comparison, path: Path) -> None:
         ax.spines[["top", "right"]].set_visible(False)
     if groups:
         axes[0].legend(frameon=False, ncols=len(comparison.states))
-    with replacing(path) as part, mpl.rc_context({"svg.hashsalt": "pxm2mesh", "svg.fonttype": "none"}):
-        figure.savefig(part, format="svg", metadata={"Date": None})
+    save_svg(figure, path)

@@ -143,6 +143,30 @@ def restore(
     return found
 
 
+def simulate_scan(found: Restoration, *, seed: int = 0) -> Float:
+    """A scan of the labels found, with the levels, the blur and the noise found.
+
+    Args:
+        found: What `restore` found.
+        seed: Of the noise; as coarse-grained as that of the scan was.
+
+    Returns:
+        (nx, ny, nz) grey values.
+    """
+    profile = _profile(found.blur)
+    explained = _blurred(found.levels.astype(np.float32)[found.labels], profile)
+    order = np.argsort(found.levels)
+    spread = np.interp(explained, found.levels[order], found.noise[order])
+    noise = np.random.default_rng(seed).standard_normal(explained.shape).astype(np.float32)
+    if (
+        found.grain > _INDEPENDENT
+    ):  # by the width at which a Gaussian blur of it outlasts the point spread as much
+        width = max(0.3, found.blur * np.sqrt(max(found.grain ** (2 / 3) - 1, 0.0)) / 2)
+        noise = _blurred(noise, _profile(float(width)))
+        noise /= noise.std()
+    return np.asarray(explained + spread * noise, np.float32)
+
+
 def estimate_blur(values: Float, labels: Labels) -> float:
     """Standard deviation of the point spread that leaves the least residual under given labels.
 

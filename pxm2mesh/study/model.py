@@ -59,6 +59,11 @@ class Study(Section):
     def _scan_in_a_file(self) -> Self:
         if self.segment is not None and self.volume.file is None:
             raise problem("segment: a phantom has labels already;", "leave [segment] out, or name a file.")
+        if self.segment is None and self.quantify.intervals in ("threshold", "both"):
+            raise problem(
+                f'quantify: intervals = "{self.quantify.intervals}" needs a scan and [segment];',
+                'labels have no thresholds: write intervals = "boundary".',
+            )
         return self
 
     @model_validator(mode="after")

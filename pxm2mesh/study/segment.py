@@ -64,7 +64,7 @@ class SegmentSection(Section):
     margin: float = Field(default=0.15, ge=0, lt=0.5)
     bands: tuple[BandEntry, ...] = ()
     restore: bool = True
-    leap: float = Field(default=1.45, gt=0)
+    leap: float | None = Field(default=None, gt=0)
     min_region: int | None = Field(default=None, ge=1)
     preview: bool = True
 

@@ -195,9 +195,15 @@ class QuantifySection(Section):
 
     Attributes:
         only: Names of quantities or of their groups; the usual ones when absent.
+        intervals: Measure other segmentations too, and give every quantity the interval over them: ``threshold``:
+            the whole chain from the scan with thresholds lower and higher; ``boundary``: every phase but the voids
+            a voxel thinner and thicker; ``both``. Each takes as long again as the measurement itself.
+        shift: Of the thresholds, as a share of the distance between neighbouring grey levels.
     """
 
     only: tuple[str, ...] | None = None
+    intervals: Literal["off", "threshold", "boundary", "both"] = "off"
+    shift: float = Field(default=0.1, gt=0, lt=0.5)
 
 
 class SurfaceSection(Section):

@@ -55,6 +55,35 @@ def test_table_and_figure_are_written_and_the_same_each_time(runs: list[str], tm
     assert b"tortuosity factor" in written[0]["comparison.svg"]
 
 
+def test_runs_with_labels_are_drawn_as_profiles_sizes_and_changes(
+    runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slab that loses a plane from one state to the next: its share of the box in the table of changes."""
+    import numpy as np
+
+    from pxm2mesh import LabelVolume
+    from pxm2mesh.io.images import write_volume
+    from pxm2mesh.pipeline.stages import volume_facts
+
+    for planes, run_ in zip((8, 7, 7), runs, strict=True):
+        labels = np.zeros((12, 12, 16), np.uint8)
+        labels[:, :, :planes] = 1
+        volume = LabelVolume(labels, {"void": 0, "NMC": 1}, "0.5 um")  # type: ignore[arg-type]
+        write_volume(volume, Path(run_) / "labels.npz")
+        record = {"stages": {"volume": {"facts": volume_facts(volume)}}}
+        (Path(run_) / "record.json").write_text(json.dumps(record))
+    out = tmp_path / "out"
+    assert run(["compare", *runs, "-o", str(out)]) == 0
+    assert {p.name for p in out.iterdir()} == {
+        "comparison.csv", "comparison.svg", "profiles.svg", "sizes.svg", "changes.csv",
+    }  # fmt: skip
+    rows = [line.split(",") for line in (out / "changes.csv").read_text().splitlines()]
+    shares = {tuple(row[:4]): float(row[4]) for row in rows[1:]}
+    assert shares["assembled", "pressed", "NMC", "void"] == pytest.approx(1 / 16)
+    assert ("pressed", "cycled", "NMC", "void") not in shares
+    assert "0.251 (0.241 to 0.261)" in capsys.readouterr().out, "the interval stands in the table"
+
+
 @pytest.mark.parametrize(
     ("change", "code", "says"),
     [
