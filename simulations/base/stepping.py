@@ -258,7 +258,7 @@ class _Ladder:
 def _locate(
     problem: TimeProblem, passed: Sequence[Event], events: Sequence[Event], step: float, options: StepOptions
 ) -> tuple[Event, float]:
-    """Shorten a step that passed events until the first of them is met: regula falsi, with the end that stays halved (Illinois)."""
+    """Shorten a step that passed events until the first is met: regula falsi, the end that stays halved (Illinois)."""
     high, high_value = step, max(event.value() for event in passed)
     problem.restore()
     low, low_value = 0.0, max(event.value() for event in passed)
