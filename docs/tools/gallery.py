@@ -111,20 +111,20 @@ def _demonstration() -> Iterator[Picture]:
 
 
 def _charge() -> Iterator[Picture]:
-    import tomllib
-    from importlib import resources
-
-    from pxm2mesh.study.templates import __name__ as templates
-
-    study = tomllib.loads((resources.files(templates) / "charge.toml").read_text(encoding="utf-8"))
-    study["quantify"] = {"only": ["fractions"]}
+    study: dict[str, Any] = {
+        "volume": {"phantom": {"name": "cathode", "size": 20, "seed": 1, "state": "pressed"}},
+        "clean": {"min_region": 27},
+        "mesh": {"cell_size": 2, "exclude": ["void"]},
+        "quantify": {"only": ["fractions"]},
+        "materials": {"NMC": "NMC811", "LPSCl": "LPSCl"},
+        "physics": [
+            {"model": "half-cell", "active": "NMC", "electrolyte": "LPSCl", "protocol": ["C/2 for 5 min"]}
+        ],
+    }
     place = _drawn(_run(study, "charge"))
     if (place / "field.png").exists():
-        yield Picture(
-            _named(place / "field.png", "charge.png"),
-            "Charging",
-            "State of lithiation of the particles after ten minutes at C/2 and a rest.",
-        )
+        told = "State of lithiation of the particles after five minutes at C/2."
+        yield Picture(_named(place / "field.png", "charge.png"), "Charging", told)
 
 
 def _slice(volume: Any, axis: str, file: Path) -> Path:

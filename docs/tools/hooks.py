@@ -65,4 +65,6 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
 
 def on_post_template(output: str, template_name: str, **_: Any) -> str:
     """The same on the page for addresses that do not exist."""
-    return _SHIM.sub('<script src="/from-disk.js"></script>', output) if template_name == "404.html" else output
+    return (
+        _SHIM.sub('<script src="/from-disk.js"></script>', output) if template_name == "404.html" else output
+    )
