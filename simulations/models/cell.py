@@ -74,7 +74,7 @@ class HalfCellOptions:
     """
 
     tolerance: float = 1e-3
-    newton_tolerance: float = 1e-10
+    newton_tolerance: float = 1e-11
     newton_iterations: int = 25
     linear: Options | None = field(default=None)
 

@@ -308,7 +308,8 @@ class HalfCell:
     def _residual_size(self) -> float:
         self._assemble_residual()
         self._vector.array[self._held[self._held < self._owned]] = 0.0
-        return float(self._vector.norm(PETSc.NormType.NORM_2))
+        lithium = float(self._vector.array[: self._owned : 2].sum())  # what the balance would miss
+        return float(self._vector.norm(PETSc.NormType.NORM_2)) + abs(self.domain.comm.allreduce(lithium))
 
     def _check_lithium(self) -> None:
         low, high = self.surface()
