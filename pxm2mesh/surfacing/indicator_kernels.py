@@ -278,6 +278,18 @@ def cell_members(
             for k in range(m2):
                 mine = owner[i, j, k]
                 first = n
+                alone = regions[x[i], y[j], z[k]]
+                pure = True
+                for a in range(x[i], x[i + 1]):
+                    for b in range(y[j], y[j + 1]):
+                        for c in range(z[k], z[k + 1]):
+                            pure = pure and regions[a, b, c] == alone
+                if pure and n < capacity:
+                    region[n] = alone
+                    cell[n] = (i * m1 + j) * m2 + k
+                    voxels[n] = (x[i + 1] - x[i]) * (y[j + 1] - y[j]) * (z[k + 1] - z[k])
+                    n += 1
+                    continue
                 for a in range(x[i], x[i + 1]):
                     for b in range(y[j], y[j + 1]):
                         for c in range(z[k], z[k + 1]):

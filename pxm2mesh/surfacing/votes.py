@@ -18,9 +18,9 @@ from pxm2mesh.surface import Indicators
 from pxm2mesh.surfacing import indicator_kernels as kernels
 
 LARGE = 64  # voxels: regions from here on (and of two cells) hold their volume one by one, smaller ones as a phase
-_ROUNDS = 12
+_ROUNDS = 10
 _TOLERANCE = 0.1  # relative error of a volume that smoothing makes good by itself
-_CLOSE = 0.03  # where votes that were changed are to end
+_CLOSE = 0.05  # where votes that were changed are to end
 _RANGE = (0.05, 32.0)  # of the votes of a voxel
 
 
@@ -79,7 +79,7 @@ def assign_cells(
         missed = np.abs(got - accounts.wanted)
         judged = accounts.pools_together(missed)
         best, least = np.where(judged < least, votes, best), np.minimum(judged, least)
-        todo = changed & (missed > np.maximum(_CLOSE * accounts.wanted, cell / 2))
+        todo = changed & (missed > np.maximum(_CLOSE * accounts.wanted, cell))
         if not todo.any():
             return replace(made, thin=changed[accounts.of])
         low = np.where(got < accounts.wanted, np.maximum(low, votes), low)
