@@ -24,8 +24,10 @@ _TRIED = (1.25, 1.4, 1.55, 1.7, 1.85)
 _LOWEST, _HIGHEST = 1.0, 2.5
 _EDGE = 80
 """Edge in voxels of the part in the middle of the scan that is used."""
+_LEAST = 48**3
+"""Voxels below which chance decides more than the price does."""
 USUAL = 1.5
-"""Price where the scan cannot tell: fewer than three grey levels, or no leap in the part looked at."""
+"""Price where the scan cannot tell: too small, fewer than three grey levels, or no leap in the part looked at."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ def calibrate_leap(
         C. Gourieroux, A. Monfort and E. Renault, J. Appl. Econometrics 8, S85 (1993) (indirect inference).
     """
     part = _middle(grey)
+    if part.values.size < _LEAST:
+        logger.info("%d voxels are too few to calibrate the price of a leap: %g", part.values.size, USUAL)
+        return LeapCalibration(USUAL, (), (), ())
     try:
         first = first_labels(part)
         counts = np.bincount(first.ravel())
