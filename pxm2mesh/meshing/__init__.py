@@ -24,9 +24,10 @@ def warm() -> None:
     """Compile every kernel of the mesher on a tiny sample (gmsh is not started)."""
     import numpy as np
 
+    from pxm2mesh.meshing.transition import TransitionZone
     from pxm2mesh.volume import LabelVolume
 
     labels = np.random.default_rng(0).integers(1, 4, (6, 6, 6)).astype(np.uint8)
-    mesh_volume(
-        LabelVolume(labels, {"a": 1, "b": 2, "c": 3}, "1 um"), MeshOptions(cell_size=1, method="lattice")
-    )
+    volume = LabelVolume(labels, {"a": 1, "b": 2, "c": 3}, "1 um")
+    layer = TransitionZone(("a", "b"), 0.4, kind="layer")
+    mesh_volume(volume, MeshOptions(cell_size=1, method="lattice", zones=(layer,)))
