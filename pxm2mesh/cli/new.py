@@ -14,7 +14,7 @@ def new(
     context: typer.Context,
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The file to write.")],
     template: Annotated[
-        str, typer.Option(help="What it is about: conduction, charge or scan.")
+        str, typer.Option(help="What it is about: conduction, charge, cracking, debonding or scan.")
     ] = "conduction",
     schema: Annotated[
         bool, typer.Option("--schema", help="Write study.schema.json beside it, for your editor.")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pxm2mesh.study.damage import Cracking, Debonding
 from pxm2mesh.study.diffusion import Diffusion
 from pxm2mesh.study.fields import ArealConductance, Conductivity, Section
 from pxm2mesh.study.half_cell import HalfCell as HalfCell
@@ -34,5 +35,7 @@ class Conduction(Section):
     order: Literal[1, 2] = 1
 
 
-Physics = Annotated[Conduction | HalfCell | Diffusion | Mechanics, Field(discriminator="model")]
+Physics = Annotated[
+    Conduction | HalfCell | Diffusion | Mechanics | Debonding | Cracking, Field(discriminator="model")
+]
 """Any of the models; ``model`` says which."""

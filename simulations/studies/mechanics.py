@@ -53,10 +53,10 @@ def press(task: Task) -> Answer:
 
     physics: MechanicsSection = task.physics
     whole = task.domain(cut=())
-    materials = on_root(task.comm, lambda: _materials(task, whole))
+    materials = on_root(task.comm, lambda: materials_of(task, whole))
     loads = tuple(parse_load(text) for text in physics.loads)
     domain = without_islands(whole, supports_of(physics, loads))
-    run = _Run(task, LoadedBody(domain, materials, physics, loads))
+    run = LoadRun(task, LoadedBody(domain, materials, physics, loads))
     run.go()
     held = domain.volume() / whole.volume()
     facts = {"events": run.events, "steps": run.statistics.accepted, "failed": run.statistics.failed,
@@ -65,7 +65,7 @@ def press(task: Task) -> Answer:
     return Answer(run.body.quantities(), facts)
 
 
-def _materials(task: Task, domain: Domain) -> dict[str, Material]:
+def materials_of(task: Task, domain: Domain) -> dict[str, Material]:
     """Of each meshed phase; free of strain at ``initial`` where the study says so."""
     physics: MechanicsSection = task.physics
     absent = [p for p in physics.plastic if p not in domain.meshed]
@@ -351,7 +351,7 @@ class LoadedBody:
         self._kept, self._now, self._x_kept = self.solid.state(), dict(numbers["now"]), dict(self.lithiation)
 
 
-class _Run:
+class LoadRun:
     """The loads one after another: what is written after each increment, and where to go on."""
 
     def __init__(self, task: Task, body: LoadedBody) -> None:

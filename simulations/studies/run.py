@@ -203,8 +203,22 @@ def _diffusion(task: Task) -> Answer:
     return diffuse(task)
 
 
+def _debonding(task: Task) -> Answer:
+    from simulations.studies.debonding import debond
+
+    return debond(task)
+
+
+def _cracking(task: Task) -> Answer:
+    from simulations.studies.fracture import crack
+
+    return crack(task)
+
+
 MODELS: dict[str, Callable[[Task], Answer]] = {
     "conduction": _conduction,
+    "cracking": _cracking,
+    "debonding": _debonding,
     "diffusion": _diffusion,
     "half-cell": _half_cell,
     "mechanics": _mechanics,

@@ -1,0 +1,78 @@
+"""``[[physics]] model = "debonding"`` and ``"cracking"``: interfaces that break, and cracks in phases."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pxm2mesh.study.fields import EnergyPerArea, Length, Pressure, Section, problem
+from pxm2mesh.study.mechanics import Mechanics
+from pxm2mesh.study.names import PairName, PhaseName
+
+
+class Debonding(Mechanics):
+    """Interfaces that break while the sample is loaded as in ``model = "mechanics"``.
+
+    Strength and fracture energy are those of the library's interface of the two materials unless they are given.
+
+    Attributes:
+        bonds: Interfaces that can break, ``"NMC | LPSCl"``; ``"NMC | NMC"`` for those between regions.
+        law: Shape of traction against separation.
+        strength: Largest tension that a bond carries.
+        fracture_energy: Energy to part a unit area.
+        viscosity: Share of a load over which a bond resists its opening: turns a snap into a fast opening.
+        limit: Share of the fracture energy that a point may spend in one increment.
+        restored: Share of the contact that works again where open faces meet again.
+    """
+
+    model: Literal["debonding"]  # type: ignore[assignment]
+    bonds: tuple[PairName, ...] = Field(min_length=1)
+    law: Literal["bilinear", "exponential"] = "bilinear"
+    strength: Pressure | None = None
+    fracture_energy: EnergyPerArea | None = None
+    viscosity: float = Field(default=0.002, ge=0, lt=1)
+    limit: float = Field(default=0.2, gt=0, le=1)
+    restored: float = Field(default=1.0, ge=0, le=1)
+    steps: int = Field(default=10, ge=1, le=1000)
+    write_every: int = Field(default=5, ge=1)
+
+
+class Cracking(Section):
+    """Cracks in particles that are charged or discharged: diffusion, stress and a phase field.
+
+    The particles are those of one phase, free on all sides.
+
+    Attributes:
+        phase: What cracks.
+        rate: In C; positive charges (lithium leaves).
+        initial: State of lithiation at the start, which is free of stress.
+        until: Mean state of lithiation at the end.
+        length: ℓ, the width of a crack; it sets the strength, which the log states.
+        crack_model: ``"AT1"`` (elastic up to the strength) or ``"AT2"``.
+        split: Which part of the elastic energy drives cracks.
+        cells_per_length: Cells that ℓ must hold; a coarser mesh is refused.
+        steps: Increments from ``initial`` to ``until``.
+        write_every: Fields are written after so many increments.
+    """
+
+    model: Literal["cracking"]
+    phase: PhaseName
+    rate: float = 1.0
+    initial: float = Field(default=0.9, gt=0, lt=1)
+    until: float = Field(default=0.4, gt=0, lt=1)
+    length: Length
+    crack_model: Literal["AT1", "AT2"] = "AT1"
+    split: Literal["none", "volumetric-deviatoric", "spectral", "star-convex"] = "volumetric-deviatoric"
+    cells_per_length: float = Field(default=4.0, ge=1)
+    steps: int = Field(default=20, ge=1, le=10000)
+    write_every: int = Field(default=5, ge=1)
+
+    @model_validator(mode="after")
+    def _direction(self) -> Self:
+        if self.rate == 0 or (self.until < self.initial) != (self.rate > 0):
+            raise problem(
+                f"a rate of {self.rate:g}C does not lead from x = {self.initial:g} to {self.until:g};",
+                "a positive rate charges: x falls.",
+            )
+        return self
