@@ -122,9 +122,7 @@ def read(work: Work, progress: Progress) -> Outcome:
         from pxm2mesh.io.images import read_volume
 
         assert section.file is not None and table is not None
-        volume = read_volume(
-            section.file, table, spacing=section.spacing, crop=section.crop, bin=section.bin
-        )
+        volume = read_volume(section.file, table, spacing=section.spacing, crop=section.crop, bin=section.bin)
     if section.level is not None and work.study.segment is None:
         from pxm2mesh.segment import level
 

@@ -105,7 +105,7 @@ def start_residual_of_one(first: int, last: int, count: Any, axis: int, drop: An
     _, ny, nx = r.shape
     u, v = int(axis == 0), int(axis == 1)
     for k in range(first, last + 1):
-        total = 0.0
+        total: Any = 0.0
         for j in range(1, ny - 1):
             here, row = count[k, j], r[k, j]
             line = F(0)

@@ -218,7 +218,7 @@ def test_two_point_correlation_of_periodic_slabs() -> None:
 
 
 def test_euler_number_of_ball_shell_ring_and_of_a_lattice_of_rods() -> None:
-    """1, 2, 0; links across edges and corners do not count. A cubic lattice of rods has −2 per cell (a joint, three rods)."""
+    """1, 2, 0; links across edges and corners do not count. A lattice of rods has −2 per cell."""
     points = grid(30)
     square = (points**2).sum(axis=-1)
     ring = (np.sqrt((points[..., :2] ** 2).sum(axis=-1)) - 9) ** 2 + points[..., 2] ** 2 < 9
