@@ -328,7 +328,8 @@ def box_window(
     low, high = np.asarray(lower), np.asarray(upper)
     if np.any(low < 0) or np.any(high > shape) or np.any(low >= high):
         raise UsageError(
-            f"crop {list(lower)} to {list(upper)} does not fit a volume of {tuple(shape)} voxels."
+            f"crop {list(lower)} to {list(upper)} does not fit a volume of {tuple(shape)} voxels;",
+            hint=f"give first voxels from 0 on, and ends up to {list(shape)}.",
         )
     x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     return x, y, z

@@ -56,6 +56,8 @@ class Examination:
             lines.append(
                 f"mesh: about {self.facts['cells']:,} cells, {seconds:.0f} s on two cores, {memory:.1f} GB"
             )
+        if self.study is not None and self.study.segment is not None and "voxels" in self.facts:
+            lines.append("mesh: its cost is known once the scan is segmented")
         if "not looked into" in self.facts:
             lines.append(f"not looked into: {self.facts['not looked into']}")
         return lines

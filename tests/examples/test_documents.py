@@ -57,7 +57,9 @@ def parameters() -> Iterator[Any]:
     """Pages that run a whole study belong to the long tests."""
     for page in PAGES:
         long = NEEDS_DOLFINX.search(page.read_text(encoding="utf-8"))
-        yield pytest.param(page, id=str(page.relative_to(REPOSITORY)), marks=[pytest.mark.verify] if long else [])
+        yield pytest.param(
+            page, id=str(page.relative_to(REPOSITORY)), marks=[pytest.mark.verify] if long else []
+        )
 
 
 @pytest.mark.parametrize("page", list(parameters()))
