@@ -149,7 +149,8 @@ def judged(
     from pxm2mesh.meshing import cell_quality
     from pxm2mesh.meshing.assembly import find_facets
 
-    points, cells, phase = made["points"], np.array(made["cells"], np.int32), made["phase"].astype(np.int32)
+    points, phase = np.asarray(made["points"], np.float64), made["phase"].astype(np.int32)
+    cells = np.array(made["cells"], np.int32)
     p = points[cells]
     six = np.einsum("ij,ij->i", p[:, 1] - p[:, 0], np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 0]))
     cells[six < 0] = cells[six < 0][:, [0, 1, 3, 2]]
