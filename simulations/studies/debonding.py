@@ -50,7 +50,7 @@ def debond(task: Task) -> Answer:
 
     physics: DebondingSection = task.physics
     whole = task.domain(cut=physics.bonds)
-    materials = on_root(task.comm, lambda: materials_of(task, whole))
+    materials = materials_of(task, whole)
     laws = on_root(task.comm, lambda: bond_laws(task, whole))
     for name, law in laws.items():
         log.info(

@@ -53,7 +53,7 @@ def press(task: Task) -> Answer:
 
     physics: MechanicsSection = task.physics
     whole = task.domain(cut=())
-    materials = on_root(task.comm, lambda: materials_of(task, whole))
+    materials = materials_of(task, whole)
     loads = tuple(parse_load(text) for text in physics.loads)
     domain = without_islands(whole, supports_of(physics, loads))
     run = LoadRun(task, LoadedBody(domain, materials, physics, loads))
@@ -66,13 +66,15 @@ def press(task: Task) -> Answer:
 
 
 def materials_of(task: Task, domain: Domain) -> dict[str, Material]:
-    """Of each meshed phase; free of strain at ``initial`` where the study says so."""
+    """Of each meshed phase; free of strain at ``initial`` where the study says so. All ranks must call."""
     physics: MechanicsSection = task.physics
-    absent = [p for p in physics.plastic if p not in domain.meshed]
+    meshed = domain.meshed  # asks all ranks: not inside on_root
+    absent = [p for p in physics.plastic if p not in meshed]
     if absent:
         raise StudyError(f"phase {absent[0]!r} has no cells in this mesh;",
                          hint="it may be excluded in [mesh].")  # fmt: skip
-    found = {p: read_material(task.study.materials.get(p, domain.phases[p].material)) for p in domain.meshed}
+    names = {p: task.study.materials.get(p, domain.phases[p].material) for p in meshed}
+    found = on_root(task.comm, lambda: {p: read_material(name) for p, name in names.items()})
     if physics.initial is None:
         return found
     return {phase: _unstrained_at(material, physics.initial) for phase, material in found.items()}
