@@ -81,7 +81,14 @@ def _closest(corners: Array, t: int, p: Array, out: Array) -> float:
 
 @nb.njit(cache=True, parallel=True)
 def closest_points(
-    points: Array, corners: Array, low: Array, size: float, shape: Array, start: Array, items: Array, out: Array
+    points: Array,
+    corners: Array,
+    low: Array,
+    size: float,
+    shape: Array,
+    start: Array,
+    items: Array,
+    out: Array,
 ) -> None:
     """The nearest point of a binned triangle surface to each point, into ``out`` (n, 3)."""
     ny, nz = shape[1], shape[2]

@@ -65,7 +65,14 @@ class _Target:
         """(n, 3) nearest points of the surface, and (n,) distances."""
         found = np.empty((len(points), 3))
         layer_kernels.closest_points(
-            np.ascontiguousarray(points), self.corners, self.low, self.size, self.shape, self.start, self.items, found
+            np.ascontiguousarray(points),
+            self.corners,
+            self.low,
+            self.size,
+            self.shape,
+            self.start,
+            self.items,
+            found,
         )
         return found, np.asarray(np.linalg.norm(points - found, axis=1))
 
@@ -100,16 +107,22 @@ def _insert(
 ) -> tuple[Draft, InterfaceSurface, dict[str, Any]]:
     phases, label = with_layer_phase(surface.phases, zone)
     first, second = (surface.phases[name].label for name in zone.between)
-    between = np.all(np.sort(surface.region_phase[made.facet_sides], axis=1) == np.sort([first, second]), axis=1)
+    between = np.all(
+        np.sort(surface.region_phase[made.facet_sides], axis=1) == np.sort([first, second]), axis=1
+    )
     if not between.any():
         raise GeometryError(
             f'there is no interface "{zone.pair_name}" to lay a layer on;', hint="check the phases."
         )
     target = _Target.of(made.points, made.facets[between])
     made = _bisected(made, surface.region_phase, second, target, zone.length)
-    between = np.all(np.sort(surface.region_phase[made.facet_sides], axis=1) == np.sort([first, second]), axis=1)
+    between = np.all(
+        np.sort(surface.region_phase[made.facet_sides], axis=1) == np.sort([first, second]), axis=1
+    )
     mine = surface.region_phase[made.cell_region] == second
-    points, distance = _moved_to_level(made, surface, target, np.unique(made.facets[between]), mine, zone.length)
+    points, distance = _moved_to_level(
+        made, surface, target, np.unique(made.facets[between]), mine, zone.length
+    )
     points, cells, region, layer = _cut(made, points, distance, mine, zone.length, target)
     region, phase, source = _numbered(points, cells, region, layer, surface.region_phase, label)
     result = draft(points, cells, region)
@@ -142,7 +155,9 @@ def _worst(made: Draft) -> float:
 # ------------------------------------------------------------------ onto the level, and the cut
 
 
-def _edges_of(cells: npt.NDArray[np.int32], count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _edges_of(
+    cells: npt.NDArray[np.int32], count: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(e,) keys low × count + high of the edges, and (k, 6) the edge of each."""
     ends = np.sort(cells[:, _EDGES].astype(np.int64), axis=2)
     keys, index = np.unique(ends[:, :, 0] * count + ends[:, :, 1], return_inverse=True)
@@ -356,8 +371,14 @@ def _numbered(
     graph = coo_array((np.ones(int(same.sum()), np.int8), (one[same], two[same])), shape=(len(cells),) * 2)
     piece = connected_components(graph, directed=False)[1]
     size = np.bincount(piece, _volumes(points, cells))
-    pieces, first = np.unique(piece, return_index=True)  # a piece lies in one region, inside or outside of the layer
-    number, phase, source = np.zeros(len(pieces), np.int32), region_phase.tolist(), list(range(len(region_phase)))
+    pieces, first = np.unique(
+        piece, return_index=True
+    )  # a piece lies in one region, inside or outside of the layer
+    number, phase, source = (
+        np.zeros(len(pieces), np.int32),
+        region_phase.tolist(),
+        list(range(len(region_phase))),
+    )
     for old in touched.tolist():
         mine = np.flatnonzero(region[first] == old)
         rest = mine[~layer[first[mine]]]
@@ -406,9 +427,7 @@ def _mean_thickness(
 # ------------------------------------------------------------------ improvement
 
 
-def _outer_points(
-    made: Draft, phase: npt.NDArray[np.int32], outer: tuple[int, int]
-) -> npt.NDArray[np.int64]:
+def _outer_points(made: Draft, phase: npt.NDArray[np.int32], outer: tuple[int, int]) -> npt.NDArray[np.int64]:
     """Points of the layer's outer face that belong to nothing else than the layer and what is beyond it."""
     start, regions = improve._regions_at_points(made, len(made.points))
     of = np.repeat(np.arange(len(made.points)), np.diff(start))

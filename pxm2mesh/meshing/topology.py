@@ -59,7 +59,9 @@ def _phases(made: Draft, surface: InterfaceSurface) -> dict[str, dict[str, int]]
     point_label[made.cells] = label[:, None]
     ends = np.sort(made.cells[:, _EDGES].reshape(-1, 2).astype(np.int64), axis=1)
     keys, first = np.unique(ends[:, 0] * count + ends[:, 1], return_index=True)
-    ends = np.sort(np.concatenate([skin[:, [0, 1]], skin[:, [1, 2]], skin[:, [2, 0]]]).astype(np.int64), axis=1)
+    ends = np.sort(
+        np.concatenate([skin[:, [0, 1]], skin[:, [1, 2]], skin[:, [2, 0]]]).astype(np.int64), axis=1
+    )
     inner = ~np.isin(keys, np.unique(ends[:, 0] * count + ends[:, 1]))
     edge_label = label[first // 6][inner]
     result = {}
@@ -99,5 +101,8 @@ def _interfaces(facets: Ints, labels: Ints, phases: PhaseTable) -> dict[str, dic
         keys, edge = np.unique(ends[:, :, 0] * (int(facets.max()) + 1) + ends[:, :, 1], return_inverse=True)
         facet_at = np.stack([np.repeat(np.arange(len(mine)), 3), len(mine) + edge.ravel()], axis=1)
         pieces = _joined(facet_at, len(mine) + len(keys))
-        result[phases.pair_name(a, b)] = {"pieces": pieces, "euler": len(np.unique(mine)) - len(keys) + len(mine)}
+        result[phases.pair_name(a, b)] = {
+            "pieces": pieces,
+            "euler": len(np.unique(mine)) - len(keys) + len(mine),
+        }
     return result

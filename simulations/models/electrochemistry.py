@@ -309,7 +309,9 @@ class HalfCell:
         self._assemble_residual()
         self._vector.array[self._held[self._held < self._owned]] = 0.0
         lithium = float(self._vector.array[: self._owned : 2].sum())  # what the balance would miss
-        return float(self._vector.norm(PETSc.NormType.NORM_2)) + abs(float(self.domain.comm.allreduce(lithium)))
+        return float(self._vector.norm(PETSc.NormType.NORM_2)) + abs(
+            float(self.domain.comm.allreduce(lithium))
+        )
 
     def _check_lithium(self) -> None:
         low, high = self.surface()

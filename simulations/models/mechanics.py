@@ -425,7 +425,9 @@ def _quantity(of: str, response: laws.Response) -> Any:
 def _cohesion(
     domain: Domain, displacement: fem.Function, bonds: Mapping[str, CohesiveLaw]
 ) -> CohesiveInterfaces | None:
-    loose = [name for name in domain.cut_names if name not in {canonical_name(domain.phases, b) for b in bonds}]
+    loose = [
+        name for name in domain.cut_names if name not in {canonical_name(domain.phases, b) for b in bonds}
+    ]
     if loose and bonds:
         raise UsageError(
             f"the mesh is cut at {loose[0]!r}, which has no cohesive law;",

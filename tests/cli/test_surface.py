@@ -44,14 +44,18 @@ def test_every_smoothing_writes_a_file_per_particle_with_its_errors(
 def test_remeshing_is_for_single_surfaces_only(
     labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = run(["surface", str(labels), "--phases", PHASES, "-o", str(tmp_path / "s.vtp"), "--decimate", "0.5", "-q"])
+    code = run(
+        ["surface", str(labels), "--phases", PHASES, "-o", str(tmp_path / "s.vtp"), "--decimate", "0.5", "-q"]
+    )
     assert code == UsageError.exit_code and "--method marching-cubes" in capsys.readouterr().err
     assert not (tmp_path / "s.vtp").exists()
 
 
 def test_five_hundred_particles_are_five_hundred_files(tmp_path: Path) -> None:
     """By their ids, although they touch: eight by eight by eight cubes of five voxels, all but twelve."""
-    ids = 1 + np.ravel_multi_index(tuple(i // 5 for i in np.indices((40, 40, 40))), (8, 8, 8)).astype(np.int32)
+    ids = 1 + np.ravel_multi_index(tuple(i // 5 for i in np.indices((40, 40, 40))), (8, 8, 8)).astype(
+        np.int32
+    )
     ids[ids > 500] = 0
     volume = LabelVolume((ids > 0).astype(np.uint8), {"void": 0, "NMC": 1}, np.ones(3), particles=ids)
     shells = marching_cubes_surfaces(volume, only="NMC", by="particle")

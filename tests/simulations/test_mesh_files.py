@@ -21,7 +21,9 @@ def test_dolfinx_reads_cells_phases_facets_and_interfaces(tmp_path: Path) -> Non
     labels = np.random.default_rng(1).integers(0, 3, (5, 4, 4)).astype(np.uint8)
     mesh = voxels(LabelVolume(labels, {"void": 0, "A": 1, "B": 2}, "0.5 um"))
     save_arrays(mesh, tmp_path / "m.npz")  # h5py stays out of the process that runs DOLFINx
-    code = "from pxm2mesh.io.meshes import load_arrays as load, write_mesh; write_mesh(load('m.npz'), 'm.xdmf')"
+    code = (
+        "from pxm2mesh.io.meshes import load_arrays as load, write_mesh; write_mesh(load('m.npz'), 'm.xdmf')"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     with io.XDMFFile(MPI.COMM_SELF, str(tmp_path / "m.xdmf"), "r") as file:
         read = file.read_mesh(name="mesh")

@@ -126,7 +126,9 @@ def test_meshio_reads_names_and_tags(mesh: TetMesh, written: Path) -> None:
     faces = meshio.read(written / "m_interfaces.xdmf")
     assert np.array_equal(faces.cells_dict["triangle"], mesh.facets)  # in the numbers of the mesh's points
     groups = facet_groups(mesh)
-    assert np.array_equal(faces.cell_data["pair"][0], groups.of) and {"NMC | LPSCl", "z+"} <= set(faces.field_data)
+    assert np.array_equal(faces.cell_data["pair"][0], groups.of) and {"NMC | LPSCl", "z+"} <= set(
+        faces.field_data
+    )
     inp = meshio.read(written / "m.inp")
     assert {"NMC", "LPSCl", "void", "REGION_1"} <= set(inp.cell_sets)
     assert {"NMC--LPSCl", "x-", "z+"} <= set(inp.point_sets)

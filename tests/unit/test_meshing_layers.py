@@ -43,7 +43,9 @@ def corner() -> TetMesh:
 
 
 @pytest.mark.parametrize(("thickness", "cell_size"), [(1.0, 2), (0.5, 1), (0.5, 2)])
-def test_a_thin_layer_has_its_thickness_good_cells_and_no_direct_contact(thickness: float, cell_size: float) -> None:
+def test_a_thin_layer_has_its_thickness_good_cells_and_no_direct_contact(
+    thickness: float, cell_size: float
+) -> None:
     """Catches points held at the distance without regard to the chords between them: 4 % too thin at cell size 2."""
     mesh = coated(ball(16, 5.0), thickness, cell_size)
     assert set(mesh.pair_areas()) == {"NMC | coat", "LPSCl | coat"}
@@ -85,7 +87,9 @@ def test_a_gap_wider_than_two_layers_stays_open() -> None:
 def test_a_gap_narrower_than_two_layers_is_filled() -> None:
     x = np.indices((16, 8, 8))[0]
     mesh = coated(np.where((x < 7) | (x >= 9), 1, 2), 1.5)
-    assert "LPSCl" not in mesh.phase_volumes() and mesh.phase_volumes()["coat"] == pytest.approx(128, rel=1e-3)
+    assert "LPSCl" not in mesh.phase_volumes() and mesh.phase_volumes()["coat"] == pytest.approx(
+        128, rel=1e-3
+    )
 
 
 def test_the_parts_of_a_cut_cell_fill_it_and_fit_their_neighbours() -> None:
@@ -107,7 +111,11 @@ def test_the_parts_of_a_cut_cell_fill_it_and_fit_their_neighbours() -> None:
                         points = np.vstack([points, points[key[0]] * 0.4 + points[key[1]] * 0.6])
                     fresh[row, e] = made[key]
         room = 8 * len(cells)
-        parts, origin, inner = np.empty((room, 4), np.int32), np.empty(room, np.int64), np.empty(room, np.uint8)
+        parts, origin, inner = (
+            np.empty((room, 4), np.int32),
+            np.empty(room, np.int64),
+            np.empty(room, np.uint8),
+        )
         count = layer_kernels.cut_cells(cells, sign, fresh, parts, origin, inner)
         parts, origin = parts[:count], origin[:count]
         volume = np.abs(np.linalg.det(points[parts[:, 1:]] - points[parts[:, :1]]))
@@ -117,7 +125,12 @@ def test_the_parts_of_a_cut_cell_fill_it_and_fit_their_neighbours() -> None:
             assert volume[origin == row].sum() == pytest.approx(whole)
         if len(cells) == 2:
             shared = [
-                {tuple(sorted(f)) for p in parts[origin == row].tolist() for f in _faces(p) if not points[f, 2].any()}
+                {
+                    tuple(sorted(f))
+                    for p in parts[origin == row].tolist()
+                    for f in _faces(p)
+                    if not points[f, 2].any()
+                }
                 for row in (0, 1)
             ]
             assert shared[0] == shared[1] and shared[0]

@@ -24,7 +24,12 @@ def torus() -> np.ndarray:  # type: ignore[type-arg]
 def test_a_ring_has_a_tunnel_and_its_surface_is_a_torus() -> None:
     found = topology(torus())
     assert found["phases"]["NMC"] == {"pieces": 1, "euler": 0, "pieces_voxels": 1, "euler_voxels": 0}
-    assert found["interfaces"]["void | NMC"] == {"pieces": 1, "euler": 0, "pieces_voxels": 1, "euler_voxels": 0}
+    assert found["interfaces"]["void | NMC"] == {
+        "pieces": 1,
+        "euler": 0,
+        "pieces_voxels": 1,
+        "euler_voxels": 0,
+    }
 
 
 def test_a_shell_has_a_closed_hole_and_two_surfaces() -> None:
@@ -32,7 +37,10 @@ def test_a_shell_has_a_closed_hole_and_two_surfaces() -> None:
     found = topology(np.where(r < 3, 2, np.where(r < 5.5, 1, 0)))
     assert found["phases"]["NMC"]["euler"] == 2 and found["phases"]["LPSCl"]["euler"] == 1
     assert found["phases"]["void"]["euler"] == 2
-    assert {pair: facts["euler"] for pair, facts in found["interfaces"].items()} == {"void | NMC": 2, "NMC | LPSCl": 2}
+    assert {pair: facts["euler"] for pair, facts in found["interfaces"].items()} == {
+        "void | NMC": 2,
+        "NMC | LPSCl": 2,
+    }
 
 
 def test_noise_keeps_the_topology_of_its_voxels_at_cell_size_one() -> None:
@@ -47,5 +55,7 @@ def test_the_voxels_are_counted_as_they_are_whatever_the_cells(size: int) -> Non
     labels = torus()
     labels[0, 0, 0] = 1  # too small for cells of two voxels
     volume = LabelVolume(labels.astype(np.uint8), {"void": 0, "NMC": 1}, "1 um")
-    found = mesh_volume(volume, MeshOptions(cell_size=size, method="lattice")).record["topology"]["phases"]["NMC"]
+    found = mesh_volume(volume, MeshOptions(cell_size=size, method="lattice")).record["topology"]["phases"][
+        "NMC"
+    ]
     assert found["pieces_voxels"] == 2 and found["pieces"] == (2 if size == 1 else 1)
