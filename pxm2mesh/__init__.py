@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from pxm2mesh.report import write_report as write_report
     from pxm2mesh.segment import RepairOptions as RepairOptions
     from pxm2mesh.segment import clean as clean
-    from pxm2mesh.segment import repair as repair
+    from pxm2mesh.segment.repair import repair as repair
     from pxm2mesh.study import Study as Study
     from pxm2mesh.study import read_study as read_study
     from pxm2mesh.surface import InterfaceSurface as InterfaceSurface
     from pxm2mesh.surfacing import SmoothOptions as SmoothOptions
     from pxm2mesh.surfacing import extract_surface as extract_surface
     from pxm2mesh.surfacing import marching_cubes_surfaces as marching_cubes_surfaces
-    from pxm2mesh.surfacing import smooth as smooth
+    from pxm2mesh.surfacing.smooth import smooth as smooth
     from pxm2mesh.tetmesh import TetMesh as TetMesh
     from pxm2mesh.volume import GreyVolume as GreyVolume
     from pxm2mesh.volume import LabelVolume as LabelVolume
