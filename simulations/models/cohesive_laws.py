@@ -6,6 +6,7 @@ energies per area in MPa·µm = J/m².
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -162,7 +163,7 @@ class CohesiveLaw:
         """Opening at onset and at failure; for the exponential shape δ₀ and infinity."""
         if self.shape == "bilinear":
             return strength / self.stiffness, 2 * energy / strength
-        opening = self.fracture_energy / (np.e * self.strength)  # of pure opening; fixes K for all modes
+        opening = self.fracture_energy / (math.e * self.strength)  # of pure opening; fixes K for all modes
         return float(opening * np.sqrt(energy / self.fracture_energy)), np.inf
 
     def scales(self, mixture: Floats, weakening: Floats | float = 1.0) -> tuple[Floats, Floats]:
