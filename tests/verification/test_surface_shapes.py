@@ -65,6 +65,11 @@ def test_points_of_a_smoothed_sphere_lie_on_it() -> None:
     assert abs(off.mean()) < 0.1 and off.std() < 0.15
 
 
+OFF_TARGET = pytest.mark.xfail(
+    strict=True, reason="symmetric place of the grid: beyond the limit by up to 2.3 points"
+)
+
+
 @pytest.mark.parametrize(
     ("radius", "limit", "centre"),
     [
@@ -74,6 +79,11 @@ def test_points_of_a_smoothed_sphere_lie_on_it() -> None:
         pytest.param(5, 0.02, (-0.48, 0.31, 0.41), marks=pytest.mark.verify),
         pytest.param(10, 0.01, (-0.32, 0.36, 0.04), marks=pytest.mark.verify),
         pytest.param(10, 0.01, (-0.2, -0.08, -0.47), marks=pytest.mark.verify),
+        pytest.param(5, 0.02, (0.17, 0.17, 0.17), marks=[pytest.mark.verify, OFF_TARGET]),
+        pytest.param(5, 0.02, (0, 0, 0), marks=[pytest.mark.verify, OFF_TARGET]),  # a voxel's corner
+        pytest.param(5, 0.02, (0.5, 0.5, 0.5), marks=[pytest.mark.verify, OFF_TARGET]),  # a voxel's centre
+        pytest.param(10, 0.01, (0.17, 0.17, 0.17), marks=[pytest.mark.verify, OFF_TARGET]),
+        pytest.param(10, 0.01, (0, 0, 0), marks=[pytest.mark.verify, OFF_TARGET]),
     ],
 )
 def test_the_area_of_a_sphere_in_the_tetrahedral_mesh_is_four_pi_r_squared(
@@ -81,8 +91,8 @@ def test_the_area_of_a_sphere_in_the_tetrahedral_mesh_is_four_pi_r_squared(
 ) -> None:
     """Catches improvement of cells that roughens interfaces, and facets counted on both of their sides.
 
-    For centres off the symmetric places of the grid, where the digital ball has the volume of the true one to 3 %. At a
-    voxel's corner or centre the digital ball of radius 5 itself is 4 % too large or 5 % too small in area.
+    Not reached at symmetric places of the grid, kept here as expected failures: 2.25, 4.3 and -3.9 % at radius 5 (there the
+    digital ball itself is 3.6 % too large at a voxel's corner and 5 % too small at its centre), 1.03 and 1.23 % at radius 10.
     """
     n = 2 * radius + 10
     place = np.indices((n,) * 3) + 0.5 - n / 2 - np.array(centre)[:, None, None, None]
