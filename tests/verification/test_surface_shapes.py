@@ -91,8 +91,9 @@ def test_the_area_of_a_sphere_in_the_tetrahedral_mesh_is_four_pi_r_squared(
 ) -> None:
     """Catches improvement of cells that roughens interfaces, and facets counted on both of their sides.
 
-    Not reached at symmetric places of the grid, kept here as expected failures: 2.25, 4.3 and -3.9 % at radius 5 (there the
-    digital ball itself is 3.6 % too large at a voxel's corner and 5 % too small at its centre), 1.03 and 1.23 % at radius 10.
+    Not reached at symmetric places of the grid, kept here as expected failures: 2.25, 4.3 and -3.9 % at radius 5 (there
+    the digital ball itself is 3.6 % too large at a voxel's corner, 5 % too small at its centre), 1.03 and 1.23 % at
+    radius 10.
     """
     n = 2 * radius + 10
     place = np.indices((n,) * 3) + 0.5 - n / 2 - np.array(centre)[:, None, None, None]
