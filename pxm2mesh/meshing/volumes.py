@@ -140,7 +140,9 @@ class Volumes:
             large = of & (self._wanted > _OWN_VOLUME)
             result[large] = missing[large]
             lost = missing[of].sum() - missing[large].sum()
-            result[of] += lost * self._wanted[of] / max(self._wanted[of].sum(), 1e-300)
+            most = self._wanted[large].sum() > 0.9 * self._wanted[of].sum()
+            able = large if most else of  # few large ones cannot make up for many small ones
+            result[able] += lost * self._wanted[able] / max(self._wanted[able].sum(), 1e-300)
         return result
 
     def worst(self, state: State) -> float:
