@@ -253,8 +253,7 @@ def correct(grey: GreyVolume, phases: int, options: SegmentOptions) -> GreyVolum
         raise DataError(
             f"all grey values are {values.flat[0]:g};", hint="check that the right file was read."
         )
-    if options.bin > 1:
-        grey = _binned(grey, options.bin)
+    grey = grey.binned(options.bin)
     if options.normalise_slices:
         grey = normalise_slices(grey)
     if options.background is not None:
@@ -262,15 +261,6 @@ def correct(grey: GreyVolume, phases: int, options: SegmentOptions) -> GreyVolum
     if options.rings:
         grey = remove_rings(grey, phases=phases)
     return grey
-
-
-def _binned(grey: GreyVolume, factor: int) -> GreyVolume:
-    shape = [n // factor for n in grey.shape]
-    if min(shape) == 0:
-        raise UsageError(f"segment: bin {factor} is larger than the scan of {grey.shape} voxels.")
-    cut = np.asarray(grey.values)[tuple(slice(n * factor) for n in shape)]
-    blocks = cut.reshape(shape[0], factor, shape[1], factor, shape[2], factor)
-    return GreyVolume(blocks.mean(axis=(1, 3, 5), dtype=np.float32), grey.spacing * factor, grey.origin)
 
 
 def _order(phases: PhaseTable, options: SegmentOptions) -> tuple[str, ...]:
