@@ -227,7 +227,7 @@ def test_v32_a_killed_run_with_mechanics_goes_on_to_the_same_end(tmp_path: Path,
 def test_v32_with_mechanics_on_another_number_of_ranks(tmp_path: Path) -> None:
     """Catches points of the history in the order of a rank: stresses at the wrong places.
 
-    V32 asks for 1e-10 on other ranks too, which is not reached: the cut-off is located to 0.1 mV and passes agree to their
+    V32 asks for 1e-10 on other ranks too, which is not reached: the cut-off is located to 0.1 mV, passes agree to their
     tolerance, so its time, charge and lithiation differ by 5e-6 (voltage 1e-8). On the same ranks the end is the same.
     """
     whole, killed = prepare(tmp_path / "whole"), prepare(tmp_path / "killed")
