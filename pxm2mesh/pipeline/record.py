@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pxm2mesh.files import write_json
+from pxm2mesh.files import file_digest, write_json
 
 NAME = "record.json"
 
@@ -104,12 +104,6 @@ def state_of(path: Path) -> FileState:
     """The state of a file now."""
     now = path.stat()
     return FileState(now.st_size, now.st_mtime_ns, file_digest(path))
-
-
-def file_digest(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's content."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def source_digest(path: str | os.PathLike[str]) -> str:

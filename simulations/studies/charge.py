@@ -6,13 +6,12 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pxm2mesh.errors import StudyError
-from pxm2mesh.materials import Material, read_material
+from pxm2mesh.materials import Material
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.study.half_cell import HalfCell as HalfCellSection
-from simulations.base.domain import Domain, on_root
+from simulations.base.domain import Domain
 from simulations.base.protocol import parse_steps
 from simulations.models.cell import Cell, HalfCellOptions, working_part
 from simulations.models.coupling import CoupledHalfCell, StressOptions
@@ -22,9 +21,7 @@ from simulations.models.node_transfer import numbered
 from simulations.models.supports import Support, plate, symmetry
 from simulations.studies.charge_output import stress_numbers
 from simulations.studies.charge_run import ChargeRun
-
-if TYPE_CHECKING:
-    from simulations.studies.run import Answer, Task
+from simulations.studies.task import Answer, Task
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +44,6 @@ def charge(task: Task) -> Answer:
     Returns:
         Capacity, voltage and state of lithiation at the end, stresses if asked for, and what took part.
     """
-    from simulations.studies.run import Answer
-
     physics: HalfCellSection = task.physics
     task = replace(task, mesh=None if task.mesh is None else numbered(task.mesh))
     whole = task.domain(cut=())
@@ -129,19 +124,10 @@ def _start(physics: HalfCellSection, active: Material) -> float:
 def _cell(task: Task, domain: Domain) -> tuple[Cell, Mapping[str, Material]]:
     """What the half-cell is made of, and the material of its phases (with mechanics of all that are meshed)."""
     physics: HalfCellSection = task.physics
-    named = task.study.materials
     phases = [p for p in (physics.active, physics.electrolyte, physics.binder) if p is not None]
-    missing = [p for p in phases if p not in domain.meshed]
-    if missing:
-        raise StudyError(
-            f"phase {missing[0]!r} has no cells in this mesh;", hint="it may be excluded in [mesh]."
-        )
+    task.require_cells(domain, phases)
     wanted = phases if physics.mechanics is None else list(dict.fromkeys([*phases, *domain.meshed]))
-
-    def read() -> dict[str, Material]:
-        return {p: read_material(named.get(p, domain.phases[p].material)) for p in wanted}
-
-    library = on_root(task.comm, read)
+    library = task.materials(domain, wanted)
     active, electrolyte = library[physics.active], library[physics.electrolyte]
     binder = None if physics.binder is None else library[physics.binder]
     kinetics = ButlerVolmer.of(active, temperature=physics.temperature.value)

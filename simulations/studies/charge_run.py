@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time as clock
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import DataError, NotConvergedError
 from pxm2mesh.progress import Task as ProgressTask
-from pxm2mesh.study import digest_of
 from pxm2mesh.study.half_cell import HalfCell as HalfCellSection
 from simulations.base.checkpoint import load_checkpoint, save_checkpoint
-from simulations.base.domain import Domain, on_root
+from simulations.base.domain import Domain
 from simulations.base.fields import gather_nodes
 from simulations.base.output import ResultSeries, ScalarTable
 from simulations.base.protocol import Current, Rest, Step, Voltage
@@ -26,9 +24,7 @@ from simulations.models.coupling import CoupledHalfCell
 from simulations.models.electrochemistry import HalfCell
 from simulations.models.node_transfer import NodeTransfer
 from simulations.studies.charge_output import SOLID_COLUMNS, SolidFields, solid_numbers, stress_columns
-
-if TYPE_CHECKING:
-    from simulations.studies.run import Task
+from simulations.studies.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +77,7 @@ class ChargeRun:
         largest = math.inf if physics.largest_step is None else physics.largest_step.value
         self.options = StepOptions(first=physics.first_step.value, largest=largest)
         self.path = task.folder / "checkpoints" / f"half-cell{task.suffix}.npz"
-        self.key = digest_of(physics, dict(task.study.materials), on_root(task.comm, self._mesh_digest))
+        self.key = task.checkpoint_key()
         found = None if task.fresh else load_checkpoint(self.path, half.domain, self.key, self._nodes())
         self.saved, self.body = "", ""
         if found is not None:
@@ -105,12 +101,6 @@ class ChargeRun:
         self.series = ResultSeries(task.path("results.pvd"), self.output, keep_until=until)
 
     # ------------------------------------------------------------------ checkpoints
-
-    def _mesh_digest(self) -> str:
-        from simulations.studies.run import MESH
-
-        with (self.task.folder / MESH).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def _nodes(self) -> dict[str, Any]:
         if self.solid is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,7 @@ from simulations.models.islands import without_islands
 from simulations.models.mechanics import Solid
 from simulations.models.solid_solver import SolverOptions
 from simulations.studies.mechanics import LoadedBody, LoadRun, materials_of, supports_of
-
-if TYPE_CHECKING:
-    from simulations.studies.run import Answer, Task
+from simulations.studies.task import Answer, Task
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
@@ -46,8 +44,6 @@ def debond(task: Task) -> Answer:
     Returns:
         Areas by state, energies, and what a mechanics study gives.
     """
-    from simulations.studies.run import Answer
-
     physics: DebondingSection = task.physics
     whole = task.domain(cut=physics.bonds)
     materials = materials_of(task, whole)
@@ -97,10 +93,7 @@ def bond_laws(task: Task, domain: Domain) -> dict[str, CohesiveLaw]:
 
 
 def _interface_material(task: Task, domain: Domain, pair: str) -> Material | None:
-    names = [
-        task.study.materials.get(phase, domain.phases[phase].material)
-        for phase in (part.strip() for part in pair.split("|"))
-    ]
+    names = [task.material_name(domain, phase.strip()) for phase in pair.split("|")]
     for first, second in (names, names[::-1]):
         try:
             return read_material(f"{first}-{second}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import time as clock
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +14,9 @@ import ufl
 from dolfinx import fem
 
 from pxm2mesh.errors import GeometryError, StudyError
-from pxm2mesh.materials import Material, read_material
+from pxm2mesh.materials import Material
 from pxm2mesh.progress import Task as ProgressTask
 from pxm2mesh.quantities import Quantities, Quantity
-from pxm2mesh.study import digest_of
 from pxm2mesh.study.diffusion import Diffusion as DiffusionSection
 from pxm2mesh.study.diffusion import LithiumStep, parse_lithium_step
 from pxm2mesh.tetmesh import TetMesh
@@ -29,9 +27,7 @@ from simulations.base.output import ResultSeries, ScalarTable
 from simulations.base.stepping import Event, StepOptions, StepStatistics, run_until
 from simulations.models.diffusion import Diffusion, DiffusionOptions
 from simulations.models.kinetics import FARADAY, ButlerVolmer
-
-if TYPE_CHECKING:
-    from simulations.studies.run import Answer, Task
+from simulations.studies.task import Answer, Task
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
@@ -57,15 +53,10 @@ def diffuse(task: Task) -> Answer:
     Returns:
         Capacity, voltage and state of lithiation at the end, and what took part.
     """
-    from simulations.studies.run import Answer
-
     physics: DiffusionSection = task.physics
     whole = task.domain()
-    if physics.active not in whole.meshed:
-        raise StudyError(f"phase {physics.active!r} has no cells in this mesh;",
-                         hint="it may be excluded in [mesh].")  # fmt: skip
-    name = task.study.materials.get(physics.active, whole.phases[physics.active].material)
-    material = on_root(task.comm, lambda: read_material(name))
+    task.require_cells(whole, [physics.active])
+    material = task.materials(whole, [physics.active])[physics.active]
     domain, share = particles_at(whole, physics.active, physics.contact)
     log.info("%.2f %% of %s touches %s", 100 * share, physics.active, physics.contact)
     run = _Run(task, Particles(domain, material, physics))
@@ -291,7 +282,7 @@ class _Run:
         largest = math.inf if physics.largest_step is None else physics.largest_step.value
         self.options = StepOptions(first=physics.first_step.value, largest=largest)
         self.path = task.folder / "checkpoints" / f"diffusion{task.suffix}.npz"
-        self.key = digest_of(physics, dict(task.study.materials), on_root(task.comm, self._mesh_digest))
+        self.key = task.checkpoint_key()
         found = None if task.fresh else self._load()
         if found is not None:
             self._resume(found)
@@ -302,12 +293,6 @@ class _Run:
         self.series = ResultSeries(
             task.path("results.pvd"), domain, keep_until=particles.time if found else None
         )
-
-    def _mesh_digest(self) -> str:
-        from simulations.studies.run import MESH
-
-        with (self.task.folder / MESH).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def _fields(self) -> tuple[dict[str, fem.Function], dict[str, fem.Function]]:
         """What a checkpoint holds by node and by cell."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time as clock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from dolfinx import fem
 
 from pxm2mesh.errors import StudyError
-from pxm2mesh.materials import Material, read_material
-from pxm2mesh.materials.laws import Constant
+from pxm2mesh.materials import Material
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.study.damage import Cracking as CrackingSection
 from simulations.base.domain import Domain, on_root
@@ -22,9 +20,8 @@ from simulations.base.stepping import StepOptions, run_until
 from simulations.models.diffusion import Diffusion
 from simulations.models.mechanics import chemical_strain, moduli_of
 from simulations.models.phase_field import Part, PhaseField, PhaseFieldOptions
-
-if TYPE_CHECKING:
-    from simulations.studies.run import Answer, Task
+from simulations.studies.mechanics import unstrained_at
+from simulations.studies.task import Answer, Task
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +43,9 @@ def crack(task: Task) -> Answer:
     Returns:
         Crack area, its energy, and when cracks began.
     """
-    from simulations.studies.run import Answer
-
     physics: CrackingSection = task.physics
     domain = task.domain(phases=[physics.phase], cut=())
-    material = on_root(task.comm, lambda: _material(task, domain))
+    material = _material(task, domain)
     purpose = {"purpose": "cracks in particles"}
     c_max = float(material.require("transport.maximum_concentration", **purpose))
     volume = domain.volume()
@@ -86,15 +81,10 @@ def crack(task: Task) -> Answer:
 def _material(task: Task, domain: Domain) -> Material:
     """Of the particles, free of strain at the initial state."""
     physics: CrackingSection = task.physics
-    found = read_material(task.study.materials.get(physics.phase, domain.phases[physics.phase].material))
-    swelling = found.swelling
-    if swelling is None or swelling.volume_strain is None:
+    found = task.materials(domain, [physics.phase])[physics.phase]
+    if found.swelling is None or found.swelling.volume_strain is None:
         raise StudyError(f"material {found.name!r} does not swell;", hint="give it a swelling.volume_strain.")
-    reference = dataclasses.replace(
-        swelling.volume_strain, name="swelling.reference", law=Constant(physics.initial), range=None,
-        valid=(0.0, 1.0), note="the initial state of the study",
-    )  # fmt: skip
-    return dataclasses.replace(found, swelling=dataclasses.replace(swelling, reference=reference))
+    return unstrained_at(found, physics.initial)
 
 
 def cracking_body(

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import math
 import time as clock
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from dolfinx import fem
 
 from pxm2mesh.errors import StudyError
-from pxm2mesh.materials import Material, read_material, reference_x
+from pxm2mesh.materials import Material, reference_x
 from pxm2mesh.materials.laws import Constant
 from pxm2mesh.progress import Task as ProgressTask
 from pxm2mesh.quantities import Quantities, Quantity
-from pxm2mesh.study import digest_of
 from pxm2mesh.study.mechanics import MechanicalLoad, parse_load
 from pxm2mesh.study.mechanics import Mechanics as MechanicsSection
 from simulations.base.checkpoint import load_checkpoint, save_checkpoint
-from simulations.base.domain import Domain, on_root
+from simulations.base.domain import Domain
 from simulations.base.output import ResultSeries, ScalarTable
 from simulations.base.stepping import StepOptions, StepStatistics, run_until
 from simulations.models.energy import energies
@@ -30,9 +28,7 @@ from simulations.models.islands import without_islands
 from simulations.models.mechanics import CELL_QUANTITIES, Solid, box_face_area, face_axis, moduli_vary
 from simulations.models.plasticity import plastic_laws
 from simulations.models.supports import Gap, Plate, Support, fixed, symmetry
-
-if TYPE_CHECKING:
-    from simulations.studies.run import Answer, Task
+from simulations.studies.task import Answer, Task
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +45,6 @@ def press(task: Task) -> Answer:
     Returns:
         Plate, pressure, stress and plastic strain at the end.
     """
-    from simulations.studies.run import Answer
-
     physics: MechanicsSection = task.physics
     whole = task.domain(cut=())
     materials = materials_of(task, whole)
@@ -68,19 +62,15 @@ def press(task: Task) -> Answer:
 def materials_of(task: Task, domain: Domain) -> dict[str, Material]:
     """Of each meshed phase; free of strain at ``initial`` where the study says so. All ranks must call."""
     physics: MechanicsSection = task.physics
-    meshed = domain.meshed  # asks all ranks: not inside on_root
-    absent = [p for p in physics.plastic if p not in meshed]
-    if absent:
-        raise StudyError(f"phase {absent[0]!r} has no cells in this mesh;",
-                         hint="it may be excluded in [mesh].")  # fmt: skip
-    names = {p: task.study.materials.get(p, domain.phases[p].material) for p in meshed}
-    found = on_root(task.comm, lambda: {p: read_material(name) for p, name in names.items()})
+    task.require_cells(domain, physics.plastic)
+    found = task.materials(domain, domain.meshed)
     if physics.initial is None:
         return found
-    return {phase: _unstrained_at(material, physics.initial) for phase, material in found.items()}
+    return {phase: unstrained_at(material, physics.initial) for phase, material in found.items()}
 
 
-def _unstrained_at(material: Material, x: float) -> Material:
+def unstrained_at(material: Material, x: float) -> Material:
+    """The material with its strain counted from ``x``; as it is where it does not swell."""
     swelling = material.swelling
     if swelling is None or swelling.volume_strain is None:
         return material
@@ -367,7 +357,7 @@ class LoadRun:
         share = 1.0 / physics.steps
         self.options = StepOptions(first=share, largest=share, smallest=share / 1000)
         self.path = task.folder / "checkpoints" / f"mechanics{task.suffix}.npz"
-        self.key = digest_of(physics, dict(task.study.materials), on_root(task.comm, self._mesh_digest))
+        self.key = task.checkpoint_key()
         found = None if task.fresh else self._load()
         self.columns = ("step", "load", "loads applied [1]", *body.row(), "Newton iterations",
                         "linear iterations", "wall time [s]")  # fmt: skip
@@ -377,12 +367,6 @@ class LoadRun:
         self.series = ResultSeries(
             task.path("results.pvd"), body.domain, keep_until=body.time if found else None
         )
-
-    def _mesh_digest(self) -> str:
-        from simulations.studies.run import MESH
-
-        with (self.task.folder / MESH).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def _load(self) -> dict[str, Any] | None:
         body = self.body

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import dolfinx
 import numpy as np
@@ -21,59 +19,18 @@ from petsc4py import PETSc
 from pxm2mesh.errors import DataError, StudyError
 from pxm2mesh.files import write_json
 from pxm2mesh.quantities import Quantities
-from pxm2mesh.study import Study, read_study
+from pxm2mesh.study import read_study
 from pxm2mesh.study.physics import Conduction
 from pxm2mesh.tetmesh import TetMesh
 from simulations.base import compat
 from simulations.base.domain import Domain, on_root
 from simulations.base.output import JsonProgress, ResultSeries, ScalarTable
 from simulations.models import conduction
+from simulations.studies.task import MESH, Answer, Task
 
 log = logging.getLogger(__name__)
 
-STUDY, MESH, QUANTITIES, RECORD = "study.toml", "mesh.npz", "quantities-solve.json", "results-record.json"
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One ``[[physics]]`` entry with what it needs.
-
-    Attributes:
-        study: The whole study.
-        physics: The entry.
-        mesh: The mesh, on rank 0; None elsewhere.
-        comm: The ranks.
-        folder: Where results go.
-        suffix: Distinguishes the files of several entries: "" for the first, "-2" for the second.
-        fresh: Do not go on from a checkpoint.
-        progress: Where to show what is going on.
-    """
-
-    study: Study
-    physics: Any
-    mesh: TetMesh | None
-    comm: MPI.Comm
-    folder: Path
-    suffix: str = ""
-    fresh: bool = False
-    progress: JsonProgress = field(default_factory=lambda: JsonProgress(None))
-
-    def domain(self, **options: Any) -> Domain:
-        """The mesh, distributed."""
-        return Domain.from_mesh(self.mesh, self.comm, **options)
-
-    def path(self, name: str) -> Path:
-        """``results.pvd`` → ``results-2.pvd`` for the second entry."""
-        stem, dot, suffix = name.partition(".")
-        return self.folder / f"{stem}{self.suffix}{dot}{suffix}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model gives back: its quantities, and facts for the record."""
-
-    quantities: Quantities
-    facts: Mapping[str, Any]
+STUDY, QUANTITIES, RECORD = "study.toml", "quantities-solve.json", "results-record.json"
 
 
 def run(folder: Path, comm: MPI.Comm = MPI.COMM_WORLD, *, fresh: bool = False) -> Quantities:
