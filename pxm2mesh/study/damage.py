@@ -11,6 +11,39 @@ from pxm2mesh.study.mechanics import Mechanics
 from pxm2mesh.study.names import PairName, PhaseName
 
 
+class Fatigue(Section):
+    """Toughness that is lost in cycles: (2α_T/(ᾱ + α_T))² of it is left once ᾱ exceeds the threshold α_T.
+
+    ᾱ adds up the increases of the energy that drives damage. Cycles that change little are jumped over.
+
+    Attributes:
+        threshold: α_T per area of a bond; of a crack, whose energy is per volume, it is divided by ℓ. A twelfth of the
+            fracture energy when absent.
+        resolve: Cycles computed before each jump; the last two give the rate.
+        largest_change: Most that a jump may add to the damage or take from the share of the toughness.
+        agreement: Largest relative difference of the rates before and after a jump that is kept.
+        longest: Cycles in one jump at most; 1 computes every cycle.
+    """
+
+    threshold: EnergyPerArea | None = None
+    resolve: int = Field(default=3, ge=2)
+    largest_change: float = Field(default=0.05, gt=0, lt=1)
+    agreement: float = Field(default=0.1, gt=0, lt=1)
+    longest: int = Field(default=1000, ge=1)
+
+    def per_area(self, fracture_energy: float) -> float:
+        """α_T of a bond in J/m².
+
+        Args:
+            fracture_energy: J/m².
+
+        Example:
+            >>> Fatigue(threshold="0.1 J/m2").per_area(1.0), Fatigue().per_area(1.2)
+            (0.1, 0.1)
+        """
+        return fracture_energy / 12 if self.threshold is None else self.threshold.value
+
+
 class Debonding(Mechanics):
     """Interfaces that break while the sample is loaded as in ``model = "mechanics"``.
 
