@@ -38,8 +38,8 @@ class Fatigue(Section):
             fracture_energy: J/m².
 
         Example:
-            >>> Fatigue(threshold="0.1 J/m2").per_area(1.0), Fatigue().per_area(1.2)
-            (0.1, 0.1)
+            >>> Fatigue(threshold="0.1 J/m2").per_area(3.0), Fatigue().per_area(3.0)
+            (0.1, 0.25)
         """
         return fracture_energy / 12 if self.threshold is None else self.threshold.value
 
