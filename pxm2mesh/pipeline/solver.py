@@ -66,7 +66,7 @@ def solve(folder: Path, *, ranks: int = 1, lock: int | None = None, progress: Pr
     logger.info("solve: %s", " ".join(command))
     environment = dict(os.environ)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        environment.setdefault(variable, str(max(1, (os.cpu_count() or 1) // ranks)))
+        environment.setdefault(variable, "1")  # more make small factorisations several times slower
     process = subprocess.Popen(
         leashed(command),
         stdin=subprocess.DEVNULL,
