@@ -61,6 +61,7 @@ class CohesiveInterfaces:
 
     Attributes:
         interface: Where the points are.
+        displacement: The unknown of the solid.
         step: Length of the step that is being attempted, s; used by laws with viscosity.
         damage: (n, q) D at the beginning of the step.
         opened: (n, q) 1 where the gap has once been open.
@@ -77,7 +78,7 @@ class CohesiveInterfaces:
         if not laws:
             raise UsageError("no interface has a cohesive law.")
         self.domain, self.laws = domain, dict(laws)
-        self._displacement = displacement
+        self.displacement = displacement
         self.interface = Interface(domain, displacement.function_space, list(laws))
         shape = self.interface.weights.shape
         self._where = [(law, self.interface.tags == domain.tag(name)) for name, law in self.laws.items()]
@@ -99,7 +100,7 @@ class CohesiveInterfaces:
 
     def jump(self, function: fem.Function | None = None) -> Floats:
         """(n, q, 3) displacement of the minus side less that of the plus side, µm."""
-        plus, minus = self.interface.values(self._displacement if function is None else function)
+        plus, minus = self.interface.values(self.displacement if function is None else function)
         return np.asarray(minus - plus)
 
     def weakening(self, fatigue: Floats | None = None) -> Floats:
@@ -191,12 +192,21 @@ class CohesiveInterfaces:
 
         Not the growth of D itself: with a stiff penalty D is .9 when a twentieth of the energy is spent.
         """
-        now, weak, largest = self.tractions(), self.weakening(), 0.0
+        return float(self.domain.comm.allreduce(float(self._change().max(initial=0.0)), op=MPI.MAX))
+
+    def mean_change(self) -> float:
+        """Share of G_c that all bonds together spend in the step that is being attempted."""
+        whole = self.interface.integral(np.ones_like(self.damage))
+        return self.interface.integral(self._change()) / whole
+
+    def _change(self) -> Floats:
+        """(n, q) share of G_c that each point spends in this step."""
+        now, weak, change = self.tractions(), self.weakening(), np.zeros_like(self.damage)
         for law, where in self._where:
             mixture, left = now.mixture[where], weak[where]
-            spent = law.spent(now.damage[where], mixture, left) - law.spent(self.damage[where], mixture, left)
-            largest = max(largest, float(spent.max(initial=0.0)))
-        return float(self.domain.comm.allreduce(largest, op=MPI.MAX))
+            change[where] = law.spent(now.damage[where], mixture, left)
+            change[where] -= law.spent(self.damage[where], mixture, left)
+        return change
 
     # -- what came of it -----------------------------------------------------------------------------
 
@@ -224,6 +234,14 @@ class CohesiveInterfaces:
         broken = (now.damage >= BROKEN) | (self.opened > 0)
         kinds = (~apart & ~broken, ~apart & broken, apart, self.transfer())
         return ContactAreas(*(self.interface.integral(chosen * kind) for kind in kinds))
+
+    def gap_volume(self, name: str) -> float:
+        """∫ of the gap over the open part of an interface, µm³."""
+        gap, volume = self.tractions().gap, np.zeros_like(self.damage)
+        for (law, where), pair in zip(self._where, self.laws, strict=True):
+            if self.domain.tag(name) == self.domain.tag(pair):
+                volume[where] = np.where(gap[where] > law.open_gap, gap[where], 0.0)
+        return self.interface.integral(volume)
 
     def energies(self) -> dict[str, float]:
         """Stored in the bonds, dissipated by damage and by viscosity, pJ."""

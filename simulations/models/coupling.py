@@ -2,7 +2,8 @@
 
 Staggered: in each pass the half-cell is solved with the stress of the last mechanics (and the answer of a free sphere
 implicitly, `simulations.models.stress_terms`), then the mechanics with the new lithium, until the stress no longer
-changes what lithium does. A step is accepted or forgotten by both together. See docs/explanation/coupling.md.
+changes what lithium does. With bonds, what is left of the contact is passed likewise. A step is accepted or forgotten
+by both together. See docs/explanation/coupling.md.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from simulations.base.domain import Domain
 from simulations.models import stress_laws
 from simulations.models.cell import Cell, HalfCellOptions, working_part
 from simulations.models.chemomechanics import StressProjection
+from simulations.models.cohesive_laws import CohesiveLaw
+from simulations.models.contact import Contact
 from simulations.models.electrochemistry import HalfCell
 from simulations.models.islands import without_islands
 from simulations.models.mechanics import Solid
@@ -37,6 +40,8 @@ from simulations.models.supports import Gap, Plate, Support
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
+DIRECT_BELOW = 60_000
+"""Displacements up to which interfaces that soften are solved by factorisation: faster and surer than GMRES."""
 _WAYS = ("a line search", "a direct solver and damped passes")
 
 
@@ -54,6 +59,8 @@ class StressOptions:
         agreement: Passes end when lithium would answer to what is left of a change of stress by less than this.
         passes: Most passes in a step.
         solid: How the displacement is found.
+        contact_agreement: With bonds: passes end when the contact differs on less than this share of the interface.
+        spent: With bonds: share of the fracture energy of all of them that a step may spend.
     """
 
     in_flux: bool = True
@@ -67,6 +74,8 @@ class StressOptions:
     solid: SolverOptions = field(
         default_factory=lambda: SolverOptions(rtol=1e-7, linear_rtol=1e-3, lazy=True)
     )
+    contact_agreement: float = 5e-3
+    spent: float = 0.02
 
 
 class CoupledHalfCell:
@@ -80,10 +89,12 @@ class CoupledHalfCell:
         initial: State of lithiation at the start.
         cell_options: How the half-cell is solved.
         options: The coupling.
+        bonds: Interface → law, where the solid can come apart; elsewhere it is one piece.
 
     Attributes:
         half: The half-cell, on the part that works, cut where the potential jumps.
-        solid: The mechanics, on all that is held, not cut.
+        solid: The mechanics, on all that is held, cut at the bonds only.
+        contact: What the bonds leave of the currents; None without bonds.
         shares: Phase → share of it that works.
         x: State of lithiation as the solid sees it.
         passes: Passes so far.
@@ -104,7 +115,9 @@ class CoupledHalfCell:
         *,
         cell_options: HalfCellOptions | None = None,
         options: StressOptions | None = None,
+        bonds: Mapping[str, CohesiveLaw] | None = None,
     ) -> None:
+        self.bonds = dict(bonds or {})
         self.options, supports = options or StressOptions(), list(supports)
         self.whole = whole
         free = initial if self.options.stress_free is None else self.options.stress_free
@@ -119,7 +132,7 @@ class CoupledHalfCell:
         terms.rest.x.array[:] = terms.implicit(np.array([initial]))
         self.terms = terms
         self.half = HalfCell(domain, cell, initial, options=cell_options, stress=terms)
-        body = without_islands(whole.restricted(cut=()), supports)
+        body = without_islands(whole.restricted(cut=tuple(self.bonds)), supports)
         self._make_solid(body, materials, supports, initial)
         self._to_body = NodeTransfer(domain, body, [cell.active])
         self._to_cell = NodeTransfer(body, domain, [cell.active])
@@ -129,8 +142,11 @@ class CoupledHalfCell:
         self._relax = 1.0
         self._stress = fem.Function(terms.rest.function_space)
         self._stress.x.array[:] = terms.rest.x.array
+        self.contact: Contact | None = None
         self._balance(0.0)
         self.solid.accept()
+        if self.solid.cohesion is not None:
+            self.contact = Contact(self.solid.cohesion, self.half)
         self.kept = self.solid.state()
         self.kept_before = self.kept
         self.rest, self.rest_before = (fem.Function(terms.rest.function_space) for _ in range(2))
@@ -150,16 +166,19 @@ class CoupledHalfCell:
         space = fem.functionspace(body.mesh, ("DG", 0)) if options.degree == 1 else self._nodal.function_space
         self.x = fem.Function(space, name="state of lithiation [1]")
         self.x.x.array[:] = initial
-        laws = plastic_laws(materials, options.plastic)
+        solver = options.solid
+        if self.bonds:
+            unknowns = body.point_total * 3 * (8 if options.degree == 2 else 1)
+            solver = replace(solver, symmetric=False, direct=solver.direct or unknowns < DIRECT_BELOW)
+        how: dict[str, Any] = {
+            "x": self.x, "laws": plastic_laws(materials, options.plastic), "bonds": self.bonds,
+            "degree": options.degree, "options": solver,
+        }  # fmt: skip
         if options.hold_gap:
-            pressed = Solid(
-                body, materials, supports, x=self.x, laws=laws, degree=options.degree, options=options.solid
-            )
+            pressed = Solid(body, materials, supports, **how)
             pressed.solve(time=0.0)
             supports = [_gap_after(pressed, s) if isinstance(s, Plate) else s for s in supports]
-        self.solid = Solid(
-            body, materials, supports, x=self.x, laws=laws, degree=options.degree, options=options.solid
-        )
+        self.solid = Solid(body, materials, supports, **how)
         hydrostatic = stress_laws.hydrostatic(self.solid.responses[active].cauchy)
         self._projection = StressProjection(
             body, {active: hydrostatic + self.terms.implicit(self.x)}, quadrature_degree=2 * options.degree
@@ -190,9 +209,18 @@ class CoupledHalfCell:
         change = (self._stress.x.array - self.terms.rest.x.array)[blocks]
         return float(max(self.half.domain.comm.allgather(self.terms.influence(x, change))))
 
+    def _contact_disagreement(self) -> float:
+        """On what share of the interface the contact has changed since it was solved for."""
+        if self.contact is None:
+            return 0.0
+        self.contact.find()
+        return self.contact.disagreement()
+
     def settle(self) -> None:
         """Find the potentials for the control that is set, with lithium and stress as they are."""
         self.terms.rest.x.array[:] = self.rest.x.array
+        if self.contact is not None:
+            self.contact.restore()
         self.half.settle()
 
     # ------------------------------------------------------------------ TimeProblem
@@ -208,22 +236,28 @@ class CoupledHalfCell:
 
     def _attempt(self, step: float) -> None:
         self._predict(step)
+        if self.contact is not None:
+            self.contact.cohesion.step = step
+            self.contact.restore()
         owned = self.terms.rest.function_space.dofmap.index_map.size_local
         mixing = Mixing(self.half.domain.comm, owned, share=self._relax)
         for number in range(self.options.passes):
             self.half.attempt(step, again=number > 0)
             self._balance(self.time + step)
-            left = self._disagreement()
+            left, apart = self._disagreement(), self._contact_disagreement()
             log.info(
                 "t = %.6g s, pass %d: lithium and stress disagree by %.2e", self.time + step, number, left
             )
-            if left <= self.options.agreement:
+            if left <= self.options.agreement and apart <= self.options.contact_agreement:
                 self._tried = (step, self._stress.x.array.copy(), self.solid.state())
                 return
             rest = self.terms.rest.x.array
             rest[:] = mixing.next(rest, self._stress.x.array)
+            if self.contact is not None:
+                self.contact.use()
+        also = f", on {apart:.1%} of the contact" if self.contact is not None else ""
         raise NotConvergedError(
-            f"lithium and stress still disagree by {left:.1e} after {self.options.passes} passes;",
+            f"lithium and stress still disagree by {left:.1e}{also} after {self.options.passes} passes;",
             reason="passes", iterations=self.options.passes, residual=left, time=self.time + step,
             hint="take shorter steps (largest_step), or allow a larger disagreement.",
         )  # fmt: skip
@@ -244,8 +278,11 @@ class CoupledHalfCell:
         self.solid.restore({**kept, **guess})
 
     def error(self) -> float:
-        """That of lithium."""
-        return self.half.error()
+        """That of lithium; with bonds at least the square of the fracture energy spent over what a step may spend."""
+        error = self.half.error()
+        if self.contact is not None:
+            error = max(error, (self.contact.cohesion.mean_change() / self.options.spent) ** 2)
+        return error
 
     def commit(self) -> None:
         """Keep the step in both."""
@@ -253,6 +290,9 @@ class CoupledHalfCell:
         self.half.commit()
         self.time = self.half.time
         self.solid.accept()
+        if self.contact is not None:
+            self.contact.find()
+            self.contact.keep()
         self.kept_before, self.kept = self.kept, self.solid.state()
         self.rest_before.x.array[:] = self.rest.x.array
         self.rest.x.array[:] = self._stress.x.array
@@ -262,6 +302,8 @@ class CoupledHalfCell:
         self.half.restore()
         self.solid.restore(self.kept)
         self.terms.rest.x.array[:] = self.rest.x.array
+        if self.contact is not None:
+            self.contact.restore()
 
     def interrupt(self) -> None:
         """The next step is backward Euler."""
@@ -334,6 +376,9 @@ class CoupledHalfCell:
             "plates": np.array(numbers["plates before"]),
         }
         self.restore()
+        if self.contact is not None:
+            self.contact.find()
+            self.contact.keep()
 
     def forget(self) -> None:
         """Drop what solvers keep from step to step, so that a continued run does the very same."""

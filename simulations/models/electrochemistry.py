@@ -380,7 +380,13 @@ class HalfCell:
             self._lift.x.array[:] = change
             before = self._change_of_current(slopes, self._lift)
             self._lift.x.array[:] = response
-            raise_by = -(missing + before) / self._change_of_current(slopes, self._lift)
+            conductance = self._change_of_current(slopes, self._lift)
+            if conductance == 0.0:
+                raise NotConvergedError(
+                    "half-cell: no contact is left for a current to pass;", reason="no contact", time=self.time,
+                    hint="end the charge at a voltage, which is reached before the last contact is lost.",
+                )  # fmt: skip
+            raise_by = -(missing + before) / conductance
             change = change + raise_by * response
         jump = float(np.max(np.abs(change.reshape(-1, 2)), initial=0.0))
         jump = max(self.domain.comm.allgather(jump if math.isfinite(jump) else math.inf))

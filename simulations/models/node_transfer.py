@@ -1,4 +1,4 @@
-"""Values at nodes from one part of a mesh to another: between a cut one and a whole one, say.
+"""Values at nodes and of facets from one part of a mesh to another: between a cut one and a whole one, say.
 
 The parts are cut, restricted and distributed each in its own way. What they share is cells of one mesh, whose
 corners they meet in: that says which nodes are the same.
@@ -16,6 +16,7 @@ from dolfinx import fem
 from pxm2mesh.tetmesh import TetMesh
 from simulations.base.domain import Domain, on_root
 from simulations.base.fields import gather_nodes, scatter_nodes
+from simulations.base.interfaces import Interface
 
 Floats = npt.NDArray[np.float64]
 CELL = "cell [1]"
@@ -103,3 +104,42 @@ class NodeTransfer:
             values = found[:, component] if found.ndim == 2 else found
             old = np.where(np.isnan(values), old, values)
         scatter_nodes(self.target, target, old)
+
+
+class FacetTransfer:
+    """Hands values of facets over to the same facets of another part of the mesh.
+
+    Args:
+        source: On a part of a `numbered` mesh.
+        target: On another part of it.
+        default: What facets get that the source does not have.
+
+    Attributes:
+        known: (n,) which facets of the target the source has.
+    """
+
+    def __init__(self, source: Interface, target: Interface, *, default: float = 1.0) -> None:
+        self.comm, self.default = source.domain.comm, default
+        given = np.concatenate(self.comm.allgather(_facet_keys(source)))
+        order = np.argsort(given)
+        wanted = _facet_keys(target)
+        place = np.minimum(np.searchsorted(given[order], wanted), max(len(given) - 1, 0))
+        self.known = (given[order][place] == wanted) if len(given) else np.zeros(len(wanted), bool)
+        self._from = order[place] if len(given) else place
+
+    def apply(self, values: Floats) -> Floats:
+        """Values of the facets of the target.
+
+        Args:
+            values: (m,) of the facets of the source; all ranks must call.
+        """
+        whole = np.concatenate(self.comm.allgather(values))
+        result = np.full(len(self.known), self.default)
+        result[self.known] = whole[self._from[self.known]]
+        return result
+
+
+def _facet_keys(interface: Interface) -> npt.NDArray[np.int64]:
+    """(n,) a number for each facet that is the same in every part: that of the two cells it parts."""
+    cells = np.sort(interface.domain.cell_fields[CELL][interface.cells].astype(np.int64), axis=1)
+    return np.asarray(cells[:, 0] * 2**31 + cells[:, 1])
