@@ -10,7 +10,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # sums may be taken in vectors
 def projected_faces(
-    first: int, last: int, table: Any, phase: Any, row: Any, column: Any,
+    first: int, last: int, table: Any, phase: Any, row: Any, kind: Any, column: Any,
     reach: int, offsets: Any, weights: Any, faces: Any, scale: Any,
 ) -> None:  # fmt: skip
     """Add the projected area of every voxel face between unlike keys to the table, once from each side.
@@ -21,7 +21,8 @@ def projected_faces(
         table: (rows, columns) float64, µm²: what each row's surface shares with each column.
         phase: (nx, ny, nz) keys, such as phase indices or particle ids.
         row: Row of each key, −1 for keys whose surface is not wanted.
-        column: Column of each key.
+        kind: (nx, ny, nz) what a surface is told apart by where it touches a voxel; often ``phase`` again.
+        column: Column of each kind.
         reach: Half-width of the window in voxels.
         offsets: (3, m, 3) window positions for faces normal to x, y, z, relative to the lower voxel.
         weights: (3, m, 3) what each voxel adds to the normal.
@@ -76,9 +77,9 @@ def projected_faces(
                     part = abs(a) if axis == 0 else abs(b) if axis == 1 else abs(c)
                     share = part / length if length > 0 else 1.0
                     if row[here] >= 0:
-                        table[row[here], column[there]] += share * faces[axis]
+                        table[row[here], column[kind[i1, j1, k1]]] += share * faces[axis]
                     if row[there] >= 0:
-                        table[row[there], column[here]] += share * faces[axis]
+                        table[row[there], column[kind[i, j, k]]] += share * faces[axis]
 
 
 @njit(cache=True, nogil=True)

@@ -144,7 +144,9 @@ def particles(sample: Sample, directions: Directions) -> Rows:
         if sample.volume.particles is None and _is_network(sample, name):
             logger.warning("%s is one network, not particles: separate them first to get their sizes", name)
             continue
-        table = measure_particles(sample.volume, name)
+        supplied = any(r in ("electrolyte", "separator") for r in roles.values())
+        supply = connected_surface(sample.volume, name) if supplied else None
+        table = measure_particles(sample.volume, name) if supply is None else supply.particles
         told = "particle ids" if sample.volume.particles is not None else "6-connected pieces"
         inner = int(np.count_nonzero(~table.cut))
         edges = f"{inner} of {len(table)} inside, weighted" if inner else f"all {len(table)} cut by the box"
@@ -158,9 +160,8 @@ def particles(sample: Sample, directions: Directions) -> Rows:
         yield Quantity("sphericity", sphericity, "1", f"mean, {told}, {edges}", phase=name)
         met = float(table.coordination.mean())
         yield Quantity("coordination_number", met, "1", f"mean, {told}", phase=name)
-        if not any(r in ("electrolyte", "separator") for r in roles.values()):
+        if supply is None:
             continue
-        supply = connected_surface(sample.volume, name, particles=table)
         method = f"ions from z-, electrons from z+, {told}"
         yield Quantity("ionic_contact_fraction", supply.mean["ionic"], "1", method, phase=name)
         yield Quantity("electronic_contact_fraction", supply.mean["electronic"], "1", method, phase=name)

@@ -21,58 +21,81 @@ def free_balls(first: int, last: int, distance: Any, spacing: Any, slack: float,
         keep: (nx, ny, nz) uint8, written.
     """
     nx, ny, nz = distance.shape
+    step = np.empty((3, 3, 3), np.float64)
+    for u in range(3):
+        for v in range(3):
+            for w in range(3):
+                a, b, c = (u - 1) * spacing[0], (v - 1) * spacing[1], (w - 1) * spacing[2]
+                step[u, v, w] = np.sqrt(a * a + b * b + c * c)
+    step[1, 1, 1] = np.inf  # a ball lies in its own
     for i in range(first, last):
         for j in range(ny):
             for k in range(nz):
                 own = distance[i, j, k]
-                keep[i, j, k] = 0
-                if own <= 0:
-                    continue
-                free = True
-                for u in range(max(i - 1, 0), min(i + 2, nx)):
+                free = own > 0
+                u = max(i - 1, 0)
+                while free and u < min(i + 2, nx):
                     for v in range(max(j - 1, 0), min(j + 2, ny)):
                         for w in range(max(k - 1, 0), min(k + 2, nz)):
-                            if u == i and v == j and w == k:
-                                continue
-                            a = (u - i) * spacing[0]
-                            b = (v - j) * spacing[1]
-                            c = (w - k) * spacing[2]
-                            step = np.sqrt(a * a + b * b + c * c)
-                            if distance[u, v, w] + slack >= own + step:
-                                free = False
+                            reach = own + step[u - i + 1, v - j + 1, w - k + 1]
+                            free &= distance[u, v, w] + slack < reach
+                    u += 1
                 keep[i, j, k] = free
 
 
 @njit(cache=True, nogil=True)
-def paint_balls(first: int, last: int, centres: Any, radii: Any, spacing: Any, out: Any) -> None:
+def paint_balls(first: int, last: int, keep: Any, radius: Any, widest: float, spacing: Any, out: Any) -> None:
     """Raise every voxel to the radius of the largest ball that covers it.
 
     Args:
         first: First plane to paint.
         last: One past the last plane.
-        centres: (m, 3) voxel indices.
-        radii: (m,) µm.
+        keep: (nx, ny, nz) uint8, the voxels whose balls are painted.
+        radius: (nx, ny, nz) float32, µm.
+        widest: µm, the largest radius.
         spacing: (3,) µm.
         out: (nx, ny, nz) float32, µm.
     """
-    ny, nz = out.shape[1], out.shape[2]
-    for m in range(len(radii)):
-        r = radii[m]
-        ci, cj, ck = centres[m]
-        reach = int(r / spacing[0])
-        for i in range(max(ci - reach, first), min(ci + reach + 1, last)):
-            left = r * r - ((i - ci) * spacing[0]) ** 2
-            if left < 0:
-                continue
-            reach_j = int(np.sqrt(left) / spacing[1])
-            for j in range(max(cj - reach_j, 0), min(cj + reach_j + 1, ny)):
-                rest = left - ((j - cj) * spacing[1]) ** 2
-                if rest < 0:
+    nx, ny, nz = out.shape
+    far = int(widest / spacing[0])
+    for ci in range(max(first - far, 0), min(last + far, nx)):
+        for cj in range(ny):
+            for ck in range(nz):
+                if not keep[ci, cj, ck]:
                     continue
-                reach_k = int(np.sqrt(rest) / spacing[2])
-                row = out[i, j]
-                for k in range(max(ck - reach_k, 0), min(ck + reach_k + 1, nz)):
-                    row[k] = max(row[k], r)
+                r = radius[ci, cj, ck]
+                reach = int(r / spacing[0])
+                for i in range(max(ci - reach, first), min(ci + reach + 1, last)):
+                    left = r * r - ((i - ci) * spacing[0]) ** 2
+                    if left < 0:
+                        continue
+                    reach_j = int(np.sqrt(left) / spacing[1])
+                    for j in range(max(cj - reach_j, 0), min(cj + reach_j + 1, ny)):
+                        rest = left - ((j - cj) * spacing[1]) ** 2
+                        if rest < 0:
+                            continue
+                        reach_k = int(np.sqrt(rest) / spacing[2])
+                        row = out[i, j]
+                        for k in range(max(ck - reach_k, 0), min(ck + reach_k + 1, nz)):
+                            row[k] = max(row[k], r)
+
+
+@njit(cache=True, nogil=True)
+def histogram(first: int, last: int, table: Any, values: Any, shift: int, leading: int) -> None:
+    """Count values by 16 of their bits, to find order statistics in two passes.
+
+    Args:
+        first: First plane.
+        last: One past the last plane.
+        table: (65536,) int64.
+        values: (nx, ny, nz) uint32; zeros do not count.
+        shift: Which bits: 16 for the upper half, 0 for the lower.
+        leading: Upper half that values must have to count; −1 for any.
+    """
+    for i in range(first, last):
+        for value in values[i].flat:
+            if value and (leading < 0 or (value >> 16) == leading):
+                table[(value >> shift) & 65535] += 1
 
 
 @njit(cache=True, nogil=True)

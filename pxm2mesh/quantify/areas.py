@@ -96,7 +96,7 @@ def area_table(
 
     if method == "projected-faces":
         own = np.arange(count)
-        return np.asarray(np.triu(projected_areas(phase, own, own, spacing)))
+        return np.asarray(np.triu(projected_areas(phase, own, phase, own, spacing)))
     if method == "marching-cubes":
         cells = _marching_cubes_areas(tuple(float(s) for s in spacing))
         table = sum_over_planes(kernels.marching_cells, shape[0] + 1, zeros, phase, cells)
@@ -116,6 +116,7 @@ def area_table(
 def projected_areas(
     keys: npt.NDArray[np.unsignedinteger],
     row: npt.NDArray[np.int64],
+    kind: npt.NDArray[np.unsignedinteger],
     column: npt.NDArray[np.int64],
     spacing: Float,
 ) -> Float:
@@ -124,7 +125,8 @@ def projected_areas(
     Args:
         keys: (nx, ny, nz) number of the thing each voxel belongs to.
         row: Row of each key in the result, −1 for things whose surface is not wanted.
-        column: Column of each key in the result.
+        kind: (nx, ny, nz) what a surface is told apart by where it touches a voxel; often ``keys`` again.
+        column: Column of each kind in the result.
         spacing: (3,) µm.
 
     Returns:
@@ -140,6 +142,7 @@ def projected_areas(
             lambda: np.zeros(shape),
             keys,
             row,
+            kind,
             column,
             *face_geometry(spacing),
         )

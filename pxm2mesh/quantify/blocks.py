@@ -157,14 +157,14 @@ class _Totals:
         whole = self._seen == self.shape[0]
         last = self._seen if whole else max(self._seen - self._reach, self._summed)
         begin = self._summed - first
-        own = np.arange(len(self.phases))
+        own, geometry = np.arange(len(self.phases)), self._geometry
 
         def shifted(a: int, b: int, *rest: Any) -> None:
             kernels.projected_faces(a + begin, b + begin, *rest)
 
         if last > self._summed:
             make = partial(np.zeros_like, self.table)
-            self.table += sum_over_planes(shifted, last - self._summed, make, held, own, own, *self._geometry)
+            self.table += sum_over_planes(shifted, last - self._summed, make, held, own, held, own, *geometry)
             self._summed = last
         self._held = held[max(self._summed - self._reach - first, 0) :]
 

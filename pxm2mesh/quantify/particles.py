@@ -13,6 +13,8 @@ from pxm2mesh.quantify.areas import phase_index, projected_areas
 from pxm2mesh.volume import LabelVolume
 
 Float = npt.NDArray[np.float64]
+Supply = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+"""Voxels that ions reach, and voxels that electrons reach; none belongs to both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,34 +108,41 @@ def measure_particles(volume: LabelVolume, phase: str) -> ParticleTable:
         C. Lantuéjoul, Microscopica Acta 82 suppl. (1980), and R. Miles (1974) (edge correction);
         H. Wadell, J. Geology 43, 250 (1935) (sphericity).
     """
+    return _measured(volume, phase, None)[0]
+
+
+def _measured(
+    volume: LabelVolume, phase: str, supply: Supply | None
+) -> tuple[ParticleTable, npt.NDArray[np.bool_], Float]:
+    """The particles; which of them current reaches, and (n, 3) what of their surface is unsupplied, wetted, wired."""
     volume.require(phase)
-    ids = particle_ids(volume, phase)
-    present, ids_dense = _renumber(ids)
+    present, ids = _renumber(particle_ids(volume, phase))
     if len(present) == 0:
         raise DataError(
             f"no voxel of phase {phase!r} belongs to a particle;",
             hint="separate the particles first, or drop the ids.",
         )
     count = len(present)
-    voxels, total, low, high = _extents(ids_dense, count)
+    voxels, total, low, high = _extents(ids, count)
     shape = np.array(volume.shape)
     extent = (high - low + 1) * volume.spacing
     cut = np.any((low == 0) | (high == shape - 1), axis=1)
     box = shape * volume.spacing
     inside = np.where(cut, 0.0, np.prod(box / np.maximum(box - extent, volume.spacing), axis=1))
-    table = _contacts(volume, phase, ids_dense, count)
-    return ParticleTable(
+    wired, contact = _contacts(volume, phase, ids, count, supply)
+    table = ParticleTable(
         phase=phase,
         id=present,
         volume=np.asarray(voxels * volume.voxel_volume, np.float64),
         centre=volume.origin + (total / voxels[:, None] + 0.5) * volume.spacing,
         extent=extent,
         cut=cut,
-        surface=table.sum(axis=1),
-        contact=table,
-        coordination=_coordination(ids_dense, count),
+        surface=contact.sum(axis=(1, 2)),
+        contact=contact.sum(axis=2),
+        coordination=_coordination(ids, count),
         weight=inside,
     )
+    return table, wired, contact.sum(axis=1)
 
 
 def _renumber(ids: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
@@ -165,16 +174,33 @@ def _extents(
     return voxels[1:], total[1:], low[1:], high[1:]
 
 
-def _contacts(volume: LabelVolume, phase: str, ids: npt.NDArray[np.int32], count: int) -> Float:
-    """(n, phases) µm² of each particle's surface by what it touches."""
+def _contacts(
+    volume: LabelVolume, phase: str, ids: npt.NDArray[np.int32], count: int, supply: Supply | None
+) -> tuple[npt.NDArray[np.bool_], Float]:
+    """(n,) whether current reaches a particle; (n, phases, 3) µm² of its surface by what it touches.
+
+    The last axis: without supply, reached by ions, reached by electrons.
+    """
     index = phase_index(volume)
     phases = len(volume.phases)
+    own = volume.phases.names.index(phase)
     keys = index.astype(np.uint32)
     np.add(ids, phases - 1, out=keys, where=ids > 0, casting="unsafe")
+    kind: npt.NDArray[np.unsignedinteger] = index.astype(np.uint8 if 3 * phases < 256 else np.uint32)
+    kind *= 3
+    wired = np.zeros(count, bool)
+    if supply is not None:
+        ions, electrons = supply
+        wired[np.flatnonzero(np.bincount(ids[electrons & (ids > 0)], minlength=count + 1)) - 1] = True
+        kind += ions
+        np.add(kind, 2, out=kind, where=electrons)
+        # a particle is wired as a whole or not at all
+        state = np.concatenate([[0], 3 * own + 2 * wired]).astype(kind.dtype)
+        for plane, numbers in zip(kind, ids, strict=True):
+            np.copyto(plane, state[numbers], where=numbers > 0)
     row = np.concatenate([np.full(phases, -1), np.arange(count)])
-    own = volume.phases.names.index(phase)
-    column = np.concatenate([np.arange(phases), np.full(count, own)])
-    return projected_areas(keys, row, column, volume.spacing)
+    areas = projected_areas(keys, row, kind, np.arange(3 * phases), volume.spacing)
+    return wired, areas.reshape(count, phases, 3)
 
 
 def _coordination(ids: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
@@ -230,7 +256,6 @@ def connected_surface(
     *,
     separator: str = "z-",
     collector: str = "z+",
-    particles: ParticleTable | None = None,
 ) -> ConnectedSurface:
     """Which part of each particle's surface is reached by ions and by electrons.
 
@@ -242,7 +267,6 @@ def connected_surface(
         active: Name of the active phase.
         separator: Box face that ions come from, ``"x-"`` … ``"z+"``.
         collector: Box face that electrons come from.
-        particles: The table of `measure_particles`, where it is there already.
 
     Returns:
         Shares per particle.
@@ -256,23 +280,12 @@ def connected_surface(
     for face in (separator, collector):
         if face not in BOX_FACES:
             raise UsageError(f"unknown box face {face!r};", hint=did_you_mean(face, BOX_FACES))
-    particles = measure_particles(volume, active) if particles is None else particles
-    present, ids = _renumber(particle_ids(volume, active))
     roles = {p.name: p.role for p in volume.phases}
     ions = _reached(volume, [n for n, r in roles.items() if r in ("electrolyte", "separator")], separator)
     wires = [n for n, r in roles.items() if n == active or r in ("active", "binder", "collector")]
     electrons = _reached(volume, wires, collector)
-    count = len(present)
-    # keys: 0 other, 1 connected electrolyte, 2 connected conductor that is no particle, 3… particles
-    keys = np.where(ions, np.uint32(1), np.where(electrons, np.uint32(2), np.uint32(0)))
-    np.add(ids, 2, out=keys, where=ids > 0, casting="unsafe")
-    wired = np.zeros(count, bool)
-    wired[np.flatnonzero(np.bincount(ids[(ids > 0) & electrons], minlength=count + 1)) - 1] = True
-    row = np.concatenate([[-1, -1, -1], np.arange(count)])
-    column = np.concatenate([[0, 1, 2], np.where(wired, 2, 0)])
-    areas = projected_areas(keys, row, column, volume.spacing)
-    areas = np.pad(areas, ((0, 0), (0, 3 - areas.shape[1])))
-    whole = np.maximum(areas.sum(axis=1), np.finfo(float).tiny)
+    particles, wired, areas = _measured(volume, active, (ions, electrons))
+    whole = np.maximum(particles.surface, np.finfo(float).tiny)
     ionic, electronic = areas[:, 1] / whole, areas[:, 2] / whole
     return ConnectedSurface(particles, ionic, electronic, (ionic == 0) | ~wired)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import DataError, UsageError
-from pxm2mesh.quantify._parallel import over_planes
+from pxm2mesh.quantify._parallel import over_planes, sum_over_planes
 from pxm2mesh.quantify.connectivity import AXES
 from pxm2mesh.volume import LabelVolume
 
@@ -66,20 +67,44 @@ def local_thickness(volume: LabelVolume, *names: str) -> npt.NDArray[np.float32]
     keep = np.empty(radius.shape, np.uint8)
     slack = 0.25 * float(volume.spacing.min())
     over_planes(kernels.free_balls, radius.shape[0], radius, volume.spacing, slack, keep)
-    centres = np.argwhere(keep)
-    radii = radius[tuple(centres.T)]
     out = radius.copy()
-    over_planes(kernels.paint_balls, radius.shape[0], centres, radii, volume.spacing, out)
+    widest = float(radius.max())
+    over_planes(kernels.paint_balls, radius.shape[0], keep, radius, widest, volume.spacing, out)
     out *= 2
     return out
 
 
 def thickness_percentiles(thickness: npt.NDArray[np.float32], shares: tuple[float, ...]) -> list[float]:
     """Diameters below which the shares of the volume lie, from a map of local thickness, in µm."""
-    inside = thickness[thickness > 0]
-    if len(inside) == 0:
-        return [0.0] * len(shares)
-    return [float(v) for v in np.quantile(inside, shares, overwrite_input=True)]
+    from pxm2mesh.quantify import _shape_kernels as kernels
+
+    bits = np.ascontiguousarray(thickness, np.float32).view(
+        np.uint32
+    )  # positive floats ascend as integers do
+
+    def counts(shift: int, leading: int) -> npt.NDArray[np.int64]:
+        made = sum_over_planes(
+            kernels.histogram, len(bits), lambda: np.zeros(1 << 16, np.int64), bits, shift, leading
+        )
+        return np.cumsum(made)
+
+    upper = counts(16, -1)
+    total = int(upper[-1])
+
+    @cache
+    def value(rank: int) -> float:
+        leading = int(np.searchsorted(upper, rank, side="right"))
+        below = int(upper[leading - 1]) if leading else 0
+        lower = int(np.searchsorted(counts(0, leading), rank - below, side="right"))
+        return float(np.array(leading << 16 | lower, np.uint32).view(np.float32))
+
+    found = []
+    for share in shares if total else ():
+        place = share * (total - 1)
+        low = int(place)
+        high = min(low + 1, total - 1)
+        found.append(value(low) + (place - low) * (value(high) - value(low)))
+    return found or [0.0] * len(shares)
 
 
 def chord_lengths(volume: LabelVolume, phase: str, direction: str) -> tuple[Float, npt.NDArray[np.int64]]:

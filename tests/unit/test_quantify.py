@@ -202,3 +202,15 @@ def test_representative_volume_settles_as_the_sample_grows() -> None:
     # white noise: the spread is that of a binomial, (edge)^(−3/2)
     np.testing.assert_allclose(found.spread[:4], np.sqrt(0.21 / found.edges[:4] ** 3), rtol=0.2)
     assert found.edge_for(0.05) < found.edge_for(0.015) < np.inf
+
+
+def test_percentiles_of_thickness_are_those_of_all_values_inside() -> None:
+    """Found by counting bits, without a sorted copy; zeros are outside."""
+    from pxm2mesh.quantify.pores import thickness_percentiles
+
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random((9, 10, 11)) < 0.4, 0, rng.lognormal(0, 2, (9, 10, 11))).astype(np.float32)
+    shares = (0.0, 0.1, 0.5, 0.77, 1.0)
+    expected = np.quantile(values[values > 0].astype(np.float64), shares)
+    np.testing.assert_allclose(thickness_percentiles(values, shares), expected, rtol=1e-6)
+    assert thickness_percentiles(np.zeros((3, 3, 3), np.float32), (0.5,)) == [0.0]
