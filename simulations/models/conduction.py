@@ -60,7 +60,7 @@ def conduct(
     conductivity: Mapping[str, float],
     held: Mapping[str, float | fem.Function],
     *,
-    contact_conductance: Mapping[str, float] | None = None,
+    contact_conductance: Mapping[str, float | npt.NDArray[np.float64]] | None = None,
     order: int = 1,
     idle: npt.NDArray[np.int32] | None = None,
     solver: Options = HYPRE,
@@ -74,7 +74,8 @@ def conduct(
         conductivity: Phase → pS/µm (1 S/m = 1e6 pS/µm), or any unit of your own.
         held: Box face or interface → potential in V, a number or a function of the same degree. All other
             boundaries insulate.
-        contact_conductance: Cut interface → pS/µm² (1 S/m² = 1 pS/µm²); a cut without one insulates.
+        contact_conductance: Cut interface → pS/µm² (1 S/m² = 1 pS/µm²), a number or one for each cut facet of the
+            domain by its `CutFacets.index`; a cut without one insulates.
         order: 1 or 2, the degree of the potential.
         idle: Local cells that are not connected to anything held; their potential is set to 0.
         solver: PETSc options.
@@ -141,13 +142,16 @@ def _hold(value: float | fem.Function, dofs: npt.NDArray[np.int32], space: fem.F
 
 
 def _contacts(
-    domain: Domain, space: fem.FunctionSpace, conductance: Mapping[str, float]
+    domain: Domain, space: fem.FunctionSpace, conductance: Mapping[str, float | npt.NDArray[np.float64]]
 ) -> tuple[Interface | None, npt.NDArray[np.float64]]:
     if not conductance:
         return None, np.zeros((0, 0))
     interface = Interface(domain, space, tuple(conductance))
-    named = {canonical_name(domain.phases, name): float(h) for name, h in conductance.items()}
-    return interface, interface.by_tag(named) * np.ones_like(interface.weights)
+    stiffness = np.zeros_like(interface.weights)
+    for name, h in conductance.items():
+        where = interface.tags == domain.tag(name)
+        stiffness[where] = h if np.ndim(h) == 0 else np.asarray(h)[interface.index[where], None]
+    return interface, stiffness
 
 
 def _jump(interface: Interface, potential: fem.Function) -> npt.NDArray[np.float64]:

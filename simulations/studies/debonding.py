@@ -11,20 +11,21 @@ import numpy as np
 import numpy.typing as npt
 from dolfinx import fem
 
-from pxm2mesh.errors import DataError, Pxm2meshError, StudyError
-from pxm2mesh.files import replacing
-from pxm2mesh.materials import Material, read_material
+from pxm2mesh.materials import Material
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.study.damage import Debonding as DebondingSection
 from pxm2mesh.study.mechanics import MechanicalLoad, parse_load
 from simulations.base import compat
-from simulations.base.domain import Domain, canonical_name, on_root
+from simulations.base.domain import Domain, on_root
 from simulations.base.fields import node_blocks
+from simulations.base.output import ScalarTable
 from simulations.models.cohesive import CohesiveInterfaces
 from simulations.models.cohesive_laws import CohesiveLaw
+from simulations.models.damaged_state import Conductors, DamagedState
 from simulations.models.islands import without_islands
 from simulations.models.mechanics import Solid
 from simulations.models.solid_solver import SolverOptions
+from simulations.studies.bonds import bond_laws, load_bonds, save_bonds
 from simulations.studies.mechanics import LoadedBody, LoadRun, materials_of, supports_of
 from simulations.studies.task import Answer, Task
 
@@ -47,7 +48,7 @@ def debond(task: Task) -> Answer:
     physics: DebondingSection = task.physics
     whole = task.domain(cut=physics.bonds)
     materials = materials_of(task, whole)
-    laws = on_root(task.comm, lambda: bond_laws(task, whole))
+    laws = on_root(task.comm, lambda: bond_laws(task, whole, physics, viscosity=physics.viscosity))
     for name, law in laws.items():
         log.info(
             "%s: strength %.4g MPa, fracture energy %.4g J/m2, open at %.3g um",
@@ -55,51 +56,15 @@ def debond(task: Task) -> Answer:
         )  # fmt: skip
     loads = tuple(parse_load(text) for text in physics.loads)
     domain = without_islands(whole, supports_of(physics, loads))
-    run = _BondRun(task, BondedBody(domain, materials, physics, loads, laws))
+    conductors = Conductors.of(domain, materials, collector=physics.face)
+    run = _BondRun(task, BondedBody(domain, materials, physics, loads, laws), conductors, whole)
     run.go()
     body = run.body
     facts = {"events": run.events, "steps": run.statistics.accepted, "rejected": run.statistics.rejected,
              "failed": run.statistics.failed, "newton": body.iterations,
              "held fraction": domain.volume() / whole.volume(),
              "unknowns": 3 * body.solid.space.dofmap.index_map.size_global}  # fmt: skip
-    return Answer(body.quantities(), facts)
-
-
-def bond_laws(task: Task, domain: Domain) -> dict[str, CohesiveLaw]:
-    """The law of each interface: from the library's interface, overridden by what the study gives."""
-    physics: DebondingSection = task.physics
-    options: dict[str, Any] = {
-        "shape": physics.law,
-        "viscosity": physics.viscosity,
-        "restored": physics.restored,
-    }
-    for key in ("strength", "fracture_energy"):
-        given = getattr(physics, key)
-        if given is not None:
-            options[key] = given.value
-    laws = {}
-    for name in physics.bonds:
-        pair = canonical_name(domain.phases, name)
-        material = _interface_material(task, domain, pair)
-        if material is not None:
-            laws[pair] = CohesiveLaw.of(material, **options)
-        elif "strength" in options and "fracture_energy" in options:
-            laws[pair] = CohesiveLaw(**options)
-        else:
-            raise StudyError(
-                f"the library has no interface for {pair!r};", hint="give strength and fracture_energy."
-            )
-    return laws
-
-
-def _interface_material(task: Task, domain: Domain, pair: str) -> Material | None:
-    names = [task.material_name(domain, phase.strip()) for phase in pair.split("|")]
-    for first, second in (names, names[::-1]):
-        try:
-            return read_material(f"{first}-{second}")
-        except Pxm2meshError:
-            continue
-    return None
+    return Answer(body.quantities() + run.damage().quantities(), facts)
 
 
 class BondedBody(LoadedBody):
@@ -171,17 +136,12 @@ class BondedBody(LoadedBody):
             for state in ("bonded", "closed", "open"):
                 value = getattr(areas, state) / areas.total
                 rows.append(Quantity(f"{state}_fraction", value, "1", "cohesive interfaces", interface=name))
-            value = areas.effective / areas.total
-            rows.append(
-                Quantity("effective_contact_fraction", value, "1", "cohesive interfaces", interface=name)
-            )
         spent = self.cohesion.energies()["dissipated"]
         rows.append(Quantity("debonding_energy", spent, "pJ", "cohesive interfaces"))
         return super().quantities() + Quantities(rows)
 
-    def take(self, bonds: Mapping[str, Floats]) -> None:
-        """Go on from a state of the bonds."""
-        self.cohesion.restore(bonds)
+    def keep(self) -> None:
+        """What the solid is now is what `restore` goes back to."""
         self._kept = self.solid.state()
 
     def numbers(self) -> dict[str, Any]:
@@ -210,21 +170,36 @@ def on_nodes(cohesion: CohesiveInterfaces, values: Floats) -> fem.Function:
 
 
 class _BondRun(LoadRun):
-    """Keeps the state of the bonds beside each checkpoint."""
+    """Keeps the state of the bonds beside each checkpoint, and a table of what each load has left of the sample."""
 
     body: BondedBody
+
+    def __init__(self, task: Task, body: BondedBody, conductors: Conductors, whole: Domain) -> None:
+        super().__init__(task, body)
+        self._damage = DamagedState(body.cohesion, conductors, whole)
+        again = body.time > 0
+        self.loads = ScalarTable(
+            task.path("loads.csv"), ("load", "pressure [MPa]", *self.damage().columns()), body.domain,
+            keep_rows=self.position + 1 if again else None,
+        )  # fmt: skip
+        if not again:
+            self._add_load()
+
+    def damage(self) -> DamagedState:
+        """What is left of the sample now."""
+        self._damage.cohesion = self.body.cohesion  # another one since the plate is held
+        return self._damage
+
+    def _add_load(self) -> None:
+        self.loads.append(
+            {"load": self.loads.rows, "pressure [MPa]": self.body.pressure()} | self.damage().columns()
+        )
 
     def _file(self, rows: int) -> Path:
         return self.path.with_name(f"{self.path.stem}-bonds-{rows}.npz")
 
     def _save(self) -> None:
-        state = gather_facets(self.body.cohesion)
-
-        def write() -> None:
-            with replacing(self._file(self.table.rows)) as part, part.open("wb") as stream:
-                np.savez(stream, **state)  # type: ignore[arg-type]
-
-        on_root(self.task.comm, write)
+        save_bonds(self._file(self.table.rows), self.body.cohesion)
         super()._save()
         on_root(self.task.comm, self._tidy)
 
@@ -237,28 +212,6 @@ class _BondRun(LoadRun):
         found = super()._load()
         if found is None:
             return None
-        path = self._file(found["rows"])
-
-        def read() -> dict[str, Floats]:
-            if not path.exists():
-                raise DataError(f"{path.name} is missing;", hint="start again without --restart.")
-            with np.load(path) as file:
-                return {name: file[name] for name in file.files}
-
-        whole = on_root(self.task.comm, read)
-        index = self.body.cohesion.interface.index
-        self.body.take({name: values[index] for name, values in whole.items()})
+        load_bonds(self._file(found["rows"]), self.body.cohesion)
+        self.body.keep()
         return found
-
-
-def gather_facets(cohesion: CohesiveInterfaces) -> dict[str, Floats]:
-    """State of the bonds by the number of the facet, on rank 0; empty elsewhere."""
-    state, total = cohesion.state(), cohesion.domain.cuts.total
-    parts = cohesion.domain.comm.gather((cohesion.interface.index, state))
-    if parts is None:
-        return {}
-    whole = {name: np.zeros((total, *values.shape[1:])) for name, values in state.items()}
-    for index, mine in parts:
-        for name, values in mine.items():
-            whole[name][index] = values
-    return whole
