@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,14 +145,14 @@ def explain(made: Draft, cells: npt.NDArray[np.int64], folder: str | None) -> st
 
 
 def geometry_record(made: Draft, surface: InterfaceSurface) -> dict[str, Any]:
-    """Volumes per phase and region, triple-line length and Euler numbers, against the voxels.
+    """Volumes per phase and region, against the voxels.
 
     Args:
         made: The draft, nothing excluded yet.
         surface: What it was made of.
 
     Returns:
-        ``phases``, ``regions`` and ``topology`` for the record.
+        ``phases`` and ``regions`` for the record.
     """
     count = len(surface.region_phase)
     got = _volumes_by_facets(made, count, surface.lower)
@@ -168,10 +167,6 @@ def geometry_record(made: Draft, surface: InterfaceSurface) -> dict[str, Any]:
     return {
         "phases": phases,
         "regions": _regions(surface, got),
-        "topology": {
-            "triple_line_length": triple_line_length(made, surface),
-            "euler_number": euler_numbers(made, surface),
-        },
     }
 
 
@@ -201,41 +196,3 @@ def _regions(surface: InterfaceSurface, got: npt.NDArray[np.float64]) -> list[di
                 "relative_error": None,
             })  # fmt: skip
     return rows
-
-
-def triple_line_length(made: Draft, surface: InterfaceSurface) -> float:
-    """µm of edges at which three or more phases meet."""
-    inner = (made.facet_sides > 0).all(axis=1)
-    facets, sides = made.facets[inner], made.facet_sides[inner]
-    n = len(made.points)
-    edges = np.sort(np.concatenate([facets[:, [0, 1]], facets[:, [1, 2]], facets[:, [2, 0]]]), axis=1)
-    key = edges[:, 0].astype(np.int64) * n + edges[:, 1]
-    compact = np.unique(surface.region_phase, return_inverse=True)[1]
-    phase = compact[np.tile(sides, (3, 1))]
-    unique, index = np.unique(key, return_inverse=True)
-    pairs = np.unique(np.concatenate([index * 4096 + phase[:, 0], index * 4096 + phase[:, 1]]))
-    lines = unique[np.bincount(pairs // 4096, minlength=len(unique)) >= 3]
-    ends = made.points[np.stack([lines // n, lines % n], axis=1)]
-    return float(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).sum())
-
-
-def euler_numbers(made: Draft, surface: InterfaceSurface) -> Mapping[str, int]:
-    """Euler number of the boundary of each phase, half of it being that of the phase as a solid.
-
-    Counted on the closed surface of every region by V − E + F and summed over the regions of a phase;
-    regions that touch by an edge or a corner are counted as touching there.
-    """
-    result = {}
-    n = np.int64(len(made.points))
-    for phase in surface.phases:
-        of = np.flatnonzero(surface.region_phase == phase.label)
-        mine = np.isin(made.facet_sides, of)
-        skin = made.facets[mine[:, 0] != mine[:, 1]]
-        if len(skin) == 0:
-            continue
-        edges = np.sort(np.concatenate([skin[:, [0, 1]], skin[:, [1, 2]], skin[:, [2, 0]]]), axis=1)
-        count = (
-            len(np.unique(skin)) - len(np.unique(edges[:, 0].astype(np.int64) * n + edges[:, 1])) + len(skin)
-        )
-        result[phase.name] = int(count)
-    return result

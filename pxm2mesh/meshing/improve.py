@@ -78,10 +78,13 @@ class State:
     items: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     colour: npt.NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     classes: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    near: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 4), np.int32))
 
     def connect(self) -> None:
-        """Cells at points and colours, after the cells changed."""
+        """Cells at points and colours, after the cells changed; swaps keep track of neighbours by themselves."""
         self.start, self.items = kernels.cells_of_points(self.cells, len(self.points))
+        if len(self.near) != len(self.cells):
+            self.near = swaps.neighbours(self.cells, self.start, self.items)
         use = (self.start[1:] > self.start[:-1]) & (self.frozen != 7)
         self.colour = kernels.colour_points(self.cells, self.start, self.items, use)
         order = np.argsort(self.colour, kind="stable").astype(np.int32)
@@ -212,21 +215,29 @@ def _swap(state: State, angle: float, passes: int) -> int:
     region = np.zeros(capacity, np.int32)
     sine = np.full(capacity, 2.0)
     cells[:count], region[:count] = state.cells, state.cell_region
-    near[:count] = swaps.neighbours(state.cells, state.start, state.items)
+    near[:count] = state.near
     kernels.cell_sines(state.points, state.cells, sine[:count])
     free, used = np.empty(capacity, np.int32), np.array([count, 0], np.int64)
     total = 0
     for _ in range(passes):
-        todo = np.flatnonzero(sine[: used[0]] < target)
-        todo = todo[np.argsort(sine[todo], kind="stable")].astype(np.int32)
-        done = swaps.swap_pass(state.points, cells, near, region, sine, free, used, todo, target)
+        todo = np.flatnonzero(sine[: used[0]] < target).astype(np.int32)
+        if len(todo) * 4 < count:
+            what = swaps.best_operations(state.points, cells, near, region, sine, todo)
+        else:  # so many that one operation changes what the next can do: each is looked at in its turn
+            what = np.full(len(todo), swaps.UNKNOWN, np.int8)
+        worst = np.argsort(sine[todo], kind="stable")
+        done = swaps.swap_pass(
+            state.points, cells, near, region, sine, free, used, todo[worst], what[worst], target
+        )
         total += done
         if done * 200 < len(todo):
             break
     if total:
         keep = np.flatnonzero(cells[: used[0], 0] >= 0)
         keep = keep[np.argsort(region[keep], kind="stable")]
-        state.cells, state.cell_region = cells[keep], region[keep]
+        number = np.full(capacity + 1, -1, np.int32)  # the last is what -1, no neighbour, points to
+        number[keep] = np.arange(len(keep), dtype=np.int32)
+        state.cells, state.cell_region, state.near = cells[keep], region[keep], number[near[keep]]
         state.connect()
     return total
 

@@ -61,41 +61,77 @@ def colour_points(cells: Array, start: Array, items: Array, use: Array) -> Array
 
 
 @nb.njit(cache=True)
+def _corner(points: Array, j: int, i: int, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Where point j is, if i is at (x, y, z)."""
+    if j == i:
+        return x, y, z
+    return points[j, 0], points[j, 1], points[j, 2]
+
+
+@nb.njit(cache=True)
 def _ball(
-    points: Array, cells: Array, start: Array, items: Array, i: int, x: float, y: float, z: float
+    points: Array,
+    cells: Array,
+    start: Array,
+    items: Array,
+    i: int,
+    x: float,
+    y: float,
+    z: float,
+    floor: float,
 ) -> tuple[float, float]:
-    """(energy, least sine) of the cells at point i if it were at (x, y, z)."""
+    """(energy, least sine) of the cells at point i if it were at (x, y, z); stops at a sine below ``floor``."""
     least = 2.0
     energy = 0.0
-    p = np.empty((4, 3))
     for e in range(start[i], start[i + 1]):
         c = items[e]
-        for k in range(4):
-            j = cells[c, k]
-            if j == i:
-                p[k, 0] = x
-                p[k, 1] = y
-                p[k, 2] = z
-            else:
-                p[k, 0] = points[j, 0]
-                p[k, 1] = points[j, 1]
-                p[k, 2] = points[j, 2]
-        q = worst_sine(p[0, 0], p[0, 1], p[0, 2], p[1, 0], p[1, 1], p[1, 2],
-                       p[2, 0], p[2, 1], p[2, 2], p[3, 0], p[3, 1], p[3, 2])  # fmt: skip
+        a0, a1, a2 = _corner(points, cells[c, 0], i, x, y, z)
+        b0, b1, b2 = _corner(points, cells[c, 1], i, x, y, z)
+        c0, c1, c2 = _corner(points, cells[c, 2], i, x, y, z)
+        d0, d1, d2 = _corner(points, cells[c, 3], i, x, y, z)
+        q = worst_sine(a0, a1, a2, b0, b1, b2, c0, c1, c2, d0, d1, d2)
         if q < least:
             least = q
-            if q <= 0.0:
+            if q <= 0.0 or q < floor:
                 return 1e300, q
-        s = 0.0
-        for a in range(3):
-            for b in range(a + 1, 4):
-                s += (p[a, 0] - p[b, 0]) ** 2 + (p[a, 1] - p[b, 1]) ** 2 + (p[a, 2] - p[b, 2]) ** 2
-        ux, uy, uz = p[1, 0] - p[0, 0], p[1, 1] - p[0, 1], p[1, 2] - p[0, 2]
-        vx, vy, vz = p[2, 0] - p[0, 0], p[2, 1] - p[0, 1], p[2, 2] - p[0, 2]
-        wx, wy, wz = p[3, 0] - p[0, 0], p[3, 1] - p[0, 1], p[3, 2] - p[0, 2]
+        s = (a0 - b0) ** 2 + (a1 - b1) ** 2 + (a2 - b2) ** 2
+        s += (a0 - c0) ** 2 + (a1 - c1) ** 2 + (a2 - c2) ** 2
+        s += (a0 - d0) ** 2 + (a1 - d1) ** 2 + (a2 - d2) ** 2
+        s += (b0 - c0) ** 2 + (b1 - c1) ** 2 + (b2 - c2) ** 2
+        s += (b0 - d0) ** 2 + (b1 - d1) ** 2 + (b2 - d2) ** 2
+        s += (c0 - d0) ** 2 + (c1 - d1) ** 2 + (c2 - d2) ** 2
+        ux, uy, uz = b0 - a0, b1 - a1, b2 - a2
+        vx, vy, vz = c0 - a0, c1 - a1, c2 - a2
+        wx, wy, wz = d0 - a0, d1 - a1, d2 - a2
         w = ux * (vy * wz - vz * wy) + uy * (vz * wx - vx * wz) + uz * (vx * wy - vy * wx)
         energy += s * s * s / (432.0 * w * w)  # 1 for a regular cell
     return energy, least
+
+
+@nb.njit(cache=True)
+def _least_sine(
+    points: Array,
+    cells: Array,
+    start: Array,
+    items: Array,
+    i: int,
+    x: float,
+    y: float,
+    z: float,
+    floor: float,
+) -> float:
+    """Least sine of the cells at point i if it were at (x, y, z); stops at one that is not above ``floor``."""
+    least = 2.0
+    for e in range(start[i], start[i + 1]):
+        c = items[e]
+        a0, a1, a2 = _corner(points, cells[c, 0], i, x, y, z)
+        b0, b1, b2 = _corner(points, cells[c, 1], i, x, y, z)
+        c0, c1, c2 = _corner(points, cells[c, 2], i, x, y, z)
+        d0, d1, d2 = _corner(points, cells[c, 3], i, x, y, z)
+        least = min(least, worst_sine(a0, a1, a2, b0, b1, b2, c0, c1, c2, d0, d1, d2))
+        if least < floor:
+            break
+    return float(least)
 
 
 @nb.njit(cache=True)
@@ -170,7 +206,7 @@ def newton_sweep(
     for n in nb.prange(len(todo)):
         i = todo[n]
         ox, oy, oz = points[i, 0], points[i, 1], points[i, 2]
-        e0, q0 = _ball(points, cells, start, items, i, ox, oy, oz)
+        e0, q0 = _ball(points, cells, start, items, i, ox, oy, oz, -1.0)
         h00 = h11 = h22 = h01 = h02 = h12 = g0 = g1 = g2 = length2 = 0.0
         count = start[i + 1] - start[i]
         for e in range(start[i], start[i + 1]):
@@ -261,7 +297,7 @@ def newton_sweep(
         share = 1.0
         for _ in range(4):
             nx, ny, nz = ox + share * x, oy + share * y, oz + share * z
-            energy, q = _ball(points, cells, start, items, i, nx, ny, nz)
+            energy, q = _ball(points, cells, start, items, i, nx, ny, nz, need)
             if q >= need and q > 0.0:
                 if pulled:
                     energy += _pull(nx, ny, nz, first, last, regions, group, offset, fields, to_voxel, bits,
@@ -287,7 +323,7 @@ def climb(
     for n in nb.prange(len(todo)):
         i = todo[n]
         ox, oy, oz = points[i, 0], points[i, 1], points[i, 2]
-        _, q0 = _ball(points, cells, start, items, i, ox, oy, oz)
+        q0 = _least_sine(points, cells, start, items, i, ox, oy, oz, -1.0)
         bits = frozen[i]
         if q0 >= target or bits == 7:
             continue
@@ -332,7 +368,7 @@ def climb(
             x = ox if bits & 1 else bx + step * (a - along * nx)
             y = oy if bits & 2 else by + step * (b - along * ny)
             z = oz if bits & 4 else bz + step * (c - along * nz)
-            _, q = _ball(points, cells, start, items, i, x, y, z)
+            q = _least_sine(points, cells, start, items, i, x, y, z, best)
             if q > best:
                 best, bx, by, bz = q, x, y, z
             elif trial % 4 == 3:
@@ -412,13 +448,13 @@ def shift_points(
     for n in nb.prange(len(todo)):
         i = todo[n]
         ox, oy, oz = points[i, 0], points[i, 1], points[i, 2]
-        _, before = _ball(points, cells, start, items, i, ox, oy, oz)
+        before = _least_sine(points, cells, start, items, i, ox, oy, oz, -1.0)
         need = min(before, keep_sine)
         share = 1.0
         held[i] = True
         for _ in range(4):
             x, y, z = ox + share * move[i, 0], oy + share * move[i, 1], oz + share * move[i, 2]
-            _, after = _ball(points, cells, start, items, i, x, y, z)
+            after = _least_sine(points, cells, start, items, i, x, y, z, need)
             if after >= need and after > 0.0:
                 points[i, 0] = x
                 points[i, 1] = y

@@ -394,7 +394,6 @@ def _record(
     cell_size: float,
 ) -> dict[str, Any]:
     geometry = checks.geometry_record(made, surface)
-    geometry["topology"] |= topology_record(made, surface)
     for phase in geometry["phases"]:
         if phase["voxel_volume"] > 0 and abs(phase["relative_error"]) > 2e-3:
             log.warning(
@@ -404,6 +403,7 @@ def _record(
     smoothing = dict(surface.record.get("smoothing", {}))
     return {
         **geometry,
+        "topology": topology_record(made, surface),
         "ledger": surface.record.get("regions", {}),
         "thin": surface.record.get("thin", {}),
         "route": {

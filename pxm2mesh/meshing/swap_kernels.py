@@ -17,6 +17,9 @@ from pxm2mesh.meshing.quality_kernels import worst_sine
 Array = npt.NDArray[Any]
 MAX_RING = 7
 MAX_NEW = 2 * (MAX_RING - 2)
+LEAST_GAIN = 1e-3  # of the worst sine
+UNKNOWN = -2  # operation: nobody has looked
+BLOCK = 256  # cells per parallel task, which share their scratch arrays
 
 
 @nb.njit(cache=True, parallel=True)
@@ -71,24 +74,18 @@ def _ring(cells: Array, near: Array, region: Array, c: int, p: int, q: int, tets
     """Cells and points around edge (corner p, corner q) of cell c, counter-clockwise; 0 if not an inner edge."""
     a, b = cells[c, p], cells[c, q]
     # the other two corners in the order that makes (a, b, first, second) positive
-    others = np.empty(2, np.int64)
-    n = 0
-    for m in range(4):
-        if m != p and m != q:
-            others[n] = m
-            n += 1
-    inversions = 0
-    order = (p, q, others[0], others[1])
-    for m in range(4):
-        for k in range(m + 1, 4):
-            if order[m] > order[k]:
-                inversions += 1
-    if inversions & 1:
-        others[0], others[1] = others[1], others[0]
-    first = cells[c, others[0]]
-    leave = others[0]  # go on across the face opposite the first of the two
+    one = 0
+    while one in (p, q):
+        one += 1
+    two = one + 1
+    while two in (p, q):
+        two += 1
+    if ((p > q) + (p > one) + (p > two) + (q > one) + (q > two)) & 1:
+        one, two = two, one
+    first = cells[c, one]
+    leave = one  # go on across the face opposite the first of the two
     here = c
-    ahead = cells[c, others[1]]
+    ahead = cells[c, two]
     behind = first
     n = 0
     while True:
@@ -240,9 +237,83 @@ def _replace(cells: Array, near: Array, region: Array, sine: Array, points: Arra
 
 
 @nb.njit(cache=True)
+def _try_edge(points: Array, cells: Array, near: Array, region: Array, sine: Array, c: int, p: int, q: int,
+              gain: float, tets: Array, ring: Array, best: Array, cut: Array) -> tuple[float, int]:  # fmt: skip
+    """What removing an edge of cell c gains, if more than ``gain``, and how many cells are around it; 0 if not."""
+    size = _ring(cells, near, region, c, p, q, tets, ring)
+    if size < 3:
+        return gain, 0
+    before = 2.0
+    for m in range(size):
+        before = min(before, sine[tets[m]])
+    after = _best_triangulation(points, cells[c, p], cells[c, q], ring, size, before + gain, best, cut)
+    return (after - before, size) if after > before + gain else (gain, 0)
+
+
+@nb.njit(cache=True)
+def _across(cells: Array, near: Array, c: int, k: int) -> tuple[int, int, int, int, int]:
+    """Corners x, y, z of the face opposite corner k, seen from it, that corner, and the one beyond the face."""
+    o = near[c, k]
+    x, y, z = cells[c, (k + 1) & 3], cells[c, (k + 2) & 3], cells[c, (k + 3) & 3]
+    if (k & 1) == 0:
+        y, z = z, y
+    return x, y, z, cells[c, k], cells[o, _face_of(cells, o, x, y, z)]
+
+
+@nb.njit(cache=True)
+def _try_face(points: Array, cells: Array, near: Array, region: Array, sine: Array, c: int, k: int,
+              gain: float) -> float:  # fmt: skip
+    """What a 2-3 flip of the face opposite corner k gains, if more than ``gain``; 0 if not."""
+    o = near[c, k]
+    if o < 0 or region[o] != region[c]:
+        return 0.0
+    x, y, z, d, e = _across(cells, near, c, k)
+    before = min(sine[c], sine[o])
+    after = _sine(points, e, d, x, y)
+    if after <= before + gain:
+        return 0.0
+    after = min(after, _sine(points, e, d, y, z))
+    if after <= before + gain:
+        return 0.0
+    after = min(after, _sine(points, e, d, z, x))
+    return float(after - before) if after > before + gain else 0.0
+
+
+@nb.njit(cache=True)
+def _best_operation(points: Array, cells: Array, near: Array, region: Array, sine: Array, c: int, tets: Array,
+                    ring: Array, best: Array, cut: Array) -> int:  # fmt: skip
+    """The operation that gains most: 0 to 15 is edge 4 p + q, 16 to 19 the face opposite corner 0 to 3; -1 is none."""
+    gain, chosen = LEAST_GAIN, -1
+    for p in range(3):
+        for q in range(p + 1, 4):
+            gain, size = _try_edge(points, cells, near, region, sine, c, p, q, gain, tets, ring, best, cut)
+            if size > 0:
+                chosen = 4 * p + q
+    for k in range(4):
+        more = _try_face(points, cells, near, region, sine, c, k, gain)
+        if more > 0.0:
+            gain, chosen = more, 16 + k
+    return chosen
+
+
+@nb.njit(cache=True, parallel=True)
+def best_operations(
+    points: Array, cells: Array, near: Array, region: Array, sine: Array, todo: Array
+) -> Array:
+    """(len(todo),) int8 operation that would help each cell most as the mesh is now; see `_best_operation`."""
+    out = np.empty(len(todo), np.int8)
+    for block in nb.prange((len(todo) + BLOCK - 1) // BLOCK):
+        tets, ring = np.empty(MAX_RING, np.int64), np.empty(MAX_RING, np.int64)
+        best, cut = np.empty((MAX_RING, MAX_RING)), np.empty((MAX_RING, MAX_RING), np.int64)
+        for n in range(block * BLOCK, min((block + 1) * BLOCK, len(todo))):
+            out[n] = _best_operation(points, cells, near, region, sine, todo[n], tets, ring, best, cut)
+    return out
+
+
+@nb.njit(cache=True)
 def swap_pass(points: Array, cells: Array, near: Array, region: Array, sine: Array, free: Array, state: Array,
-              todo: Array, target: float) -> int:  # fmt: skip
-    """Try every operation on the cells of ``todo`` below ``target`` and do the best that raises the worst sine.
+              todo: Array, operation: Array, target: float) -> int:  # fmt: skip
+    """Do what helps the cells of ``todo`` below ``target`` most, one after the other.
 
     Args:
         points: (n, 3).
@@ -253,6 +324,8 @@ def swap_pass(points: Array, cells: Array, near: Array, region: Array, sine: Arr
         free: (capacity,) stack of unused rows.
         state: [rows in use, length of the stack].
         todo: Cells to look at, in this order.
+        operation: (len(todo),) from `best_operations`, or `UNKNOWN`. A cell is looked at anew only if two of its
+            corners belong to cells that were replaced since: what could be done depends on the cells at its edges.
         target: Sine from which on a cell is left alone.
 
     Returns:
@@ -260,9 +333,9 @@ def swap_pass(points: Array, cells: Array, near: Array, region: Array, sine: Arr
     """
     tets, ring = np.empty(MAX_RING, np.int64), np.empty(MAX_RING, np.int64)
     best, cut = np.empty((MAX_RING, MAX_RING)), np.empty((MAX_RING, MAX_RING), np.int64)
-    new, chosen = np.empty((MAX_NEW, 4), np.int64), np.empty((MAX_NEW, 4), np.int64)
-    old = np.empty(MAX_RING, np.int64)
+    new = np.empty((MAX_NEW, 4), np.int64)
     outer, outer_cell = np.empty((4 * MAX_RING, 3), np.int64), np.empty(4 * MAX_RING, np.int64)
+    touched = np.zeros(len(points), np.bool_)
     done = 0
     for n in range(len(todo)):
         c = todo[n]
@@ -270,56 +343,32 @@ def swap_pass(points: Array, cells: Array, near: Array, region: Array, sine: Arr
             continue
         if state[0] + MAX_NEW >= len(cells):
             break
-        gain, n_old, n_new = 1e-3, 0, 0
-        for p in range(3):
-            for q in range(p + 1, 4):
-                size = _ring(cells, near, region, c, p, q, tets, ring)
-                if size < 3:
-                    continue
-                before = 2.0
-                for m in range(size):
-                    before = min(before, sine[tets[m]])
-                a, b = cells[c, p], cells[c, q]
-                after = _best_triangulation(points, a, b, ring, size, before + gain, best, cut)
-                if after > before + gain:
-                    gain = after - before
-                    n_new = _triangulated(a, b, ring, size, cut, chosen)
-                    n_old = size
-                    for m in range(size):
-                        old[m] = tets[m]
-        for k in range(4):
-            o = near[c, k]
-            if o < 0 or region[o] != region[c]:
-                continue
-            # face seen from corner k's side
-            x, y, z = cells[c, (k + 1) & 3], cells[c, (k + 2) & 3], cells[c, (k + 3) & 3]
-            if (k & 1) == 0:
-                y, z = z, y
-            d = cells[c, k]
-            e = cells[o, _face_of(cells, o, x, y, z)]
-            before = min(sine[c], sine[o])
-            after = _sine(points, e, d, x, y)
-            if after <= before + gain:
-                continue
-            after = min(after, _sine(points, e, d, y, z))
-            if after <= before + gain:
-                continue
-            after = min(after, _sine(points, e, d, z, x))
-            if after > before + gain:
-                gain = after - before
-                n_old, n_new = 2, 3
-                old[0], old[1] = c, o
-                chosen[0, 0], chosen[0, 1], chosen[0, 2], chosen[0, 3] = e, d, x, y
-                chosen[1, 0], chosen[1, 1], chosen[1, 2], chosen[1, 3] = e, d, y, z
-                chosen[2, 0], chosen[2, 1], chosen[2, 2], chosen[2, 3] = e, d, z, x
-        if n_old > 0:
-            for m in range(n_new):
-                for k in range(4):
-                    new[m, k] = chosen[m, k]
-            _replace(
-                cells, near, region, sine, points, old, n_old, new, n_new, free, state, outer, outer_cell
+        what = operation[n]
+        near_swaps = (
+            touched[cells[c, 0]] + touched[cells[c, 1]] + touched[cells[c, 2]] + touched[cells[c, 3]] > 1
+        )
+        if what == UNKNOWN or near_swaps:
+            what = _best_operation(points, cells, near, region, sine, c, tets, ring, best, cut)
+        if what < 0:
+            continue
+        if what < 16:
+            p, q = what >> 2, what & 3
+            _, n_old = _try_edge(
+                points, cells, near, region, sine, c, p, q, LEAST_GAIN, tets, ring, best, cut
             )
-            done += 1
+            n_new = _triangulated(cells[c, p], cells[c, q], ring, n_old, cut, new)
+        else:
+            x, y, z, d, e = _across(cells, near, c, what - 16)
+            n_old, n_new = 2, 3
+            tets[0], tets[1] = c, near[c, what - 16]
+            new[0, 0], new[0, 1], new[0, 2], new[0, 3] = e, d, x, y
+            new[1, 0], new[1, 1], new[1, 2], new[1, 3] = e, d, y, z
+            new[2, 0], new[2, 1], new[2, 2], new[2, 3] = e, d, z, x
+        for m in range(n_old):
+            for k in range(4):
+                touched[cells[tets[m], k]] = True
+        _replace(cells, near, region, sine, points, tets, n_old, new, n_new, free, state, outer, outer_cell)
+        done += 1
     return done
 
 
