@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pxm2mesh.study.fields import EnergyPerArea, Length, Pressure, Section, problem
+from pxm2mesh.study.bonds import Bonds
+from pxm2mesh.study.fields import EnergyPerArea, Length, Section, problem
 from pxm2mesh.study.mechanics import Mechanics
 from pxm2mesh.study.names import PairName, PhaseName
 
@@ -44,29 +45,20 @@ class Fatigue(Section):
         return fracture_energy / 12 if self.threshold is None else self.threshold.value
 
 
-class Debonding(Mechanics):
+class Debonding(Bonds, Mechanics):
     """Interfaces that break while the sample is loaded as in ``model = "mechanics"``.
 
     Strength and fracture energy are those of the library's interface of the two materials unless they are given.
 
     Attributes:
-        bonds: Interfaces that can break, ``"NMC | LPSCl"``; ``"NMC | NMC"`` for those between regions.
-        law: Shape of traction against separation.
-        strength: Largest tension that a bond carries.
-        fracture_energy: Energy to part a unit area.
         viscosity: Share of a load over which a bond resists its opening: turns a snap into a fast opening.
         limit: Share of the fracture energy that a point may spend in one increment.
-        restored: Share of the contact that works again where open faces meet again.
     """
 
     model: Literal["debonding"]  # type: ignore[assignment]
     bonds: tuple[PairName, ...] = Field(min_length=1)
-    law: Literal["bilinear", "exponential"] = "bilinear"
-    strength: Pressure | None = None
-    fracture_energy: EnergyPerArea | None = None
     viscosity: float = Field(default=0.002, ge=0, lt=1)
     limit: float = Field(default=0.2, gt=0, le=1)
-    restored: float = Field(default=1.0, ge=0, le=1)
     steps: int = Field(default=10, ge=1, le=1000)
     write_every: int = Field(default=5, ge=1)
 
