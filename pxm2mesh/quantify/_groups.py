@@ -48,6 +48,7 @@ def fractions(sample: Sample, directions: Directions) -> Rows:
 
 _AREA_NAMES: dict[AreaMethod, str] = {
     "projected-faces": "interface_area",
+    "smoothed-mesh": "interface_area_smoothed_mesh",
     "marching-cubes": "interface_area_marching_cubes",
     "crofton": "interface_area_crofton",
     "voxel-faces": "interface_area_voxel_faces",
@@ -76,12 +77,19 @@ def areas(sample: Sample, directions: Directions) -> Rows:
 
 
 def area_estimators(sample: Sample, directions: Directions) -> Rows:
-    """Interface areas by the other estimators."""
+    """Interface areas by the other estimators that take no longer than the default."""
+    return _areas_by(sample, ("marching-cubes", "crofton", "voxel-faces"))
+
+
+def mesh_area(sample: Sample, directions: Directions) -> Rows:
+    """Interface areas of the smoothed mesh."""
+    return _areas_by(sample, ("smoothed-mesh",))
+
+
+def _areas_by(sample: Sample, methods: Iterable[AreaMethod]) -> Rows:
     names = sample.volume.phases.names
-    for method, quantity in _AREA_NAMES.items():
-        if method == "projected-faces":
-            continue
-        table = sample.areas(method)
+    for method in methods:
+        quantity, table = _AREA_NAMES[method], sample.areas(method)
         for a, b in zip(*np.nonzero(np.triu(table)), strict=True):
             pair = f"{names[a]} | {names[b]}"
             yield Quantity(quantity, float(table[a, b]), "um2", method, interface=pair)
@@ -282,8 +290,9 @@ GROUPS: dict[str, Group] = {
     "fractions": Group(("volume_fraction", "porosity"), fractions),
     "areas": Group(("interface_area", "contact_fraction", "specific_surface_area"), areas),
     "area_estimators": Group(
-        tuple(n for n in _AREA_NAMES.values() if n != "interface_area"), area_estimators
+        tuple(_AREA_NAMES[m] for m in ("marching-cubes", "crofton", "voxel-faces")), area_estimators
     ),
+    "mesh_area": Group((_AREA_NAMES["smoothed-mesh"],), mesh_area, default=False),
     "connected": Group(("connectivity", "component_count", "percolating_fraction"), connected),
     "transport": Group(("tortuosity_factor", "effective_conductivity"), transport),
     "particles": Group(

@@ -42,7 +42,7 @@ class Sample:
     def areas(self, method: AreaMethod = "projected-faces") -> npt.NDArray[np.float64]:
         """(p, p) µm² between phases, symmetric."""
         if method not in self._areas:
-            upper = area_table(self.phase, len(self.volume.phases), self.volume.spacing, method)
+            upper = area_table(self.volume, self.phase, method)
             self._areas[method] = upper + upper.T
         return self._areas[method]
 

@@ -16,7 +16,7 @@ from pxm2mesh.quantify._parallel import sum_over_planes
 from pxm2mesh.volume import LabelVolume
 
 Float = npt.NDArray[np.float64]
-AreaMethod = Literal["projected-faces", "marching-cubes", "crofton", "voxel-faces"]
+AreaMethod = Literal["projected-faces", "smoothed-mesh", "marching-cubes", "crofton", "voxel-faces"]
 
 _REACH = 3
 """Half-width, in voxels, of the window that a face normal is measured in."""
@@ -38,6 +38,8 @@ def interface_areas(volume: LabelVolume, *, method: AreaMethod = "projected-face
         method: ``"projected-faces"`` (default): each voxel face counts with its projection on the local
             normal, measured in a window of 190 voxels with fitted weights; within 1 % on planes of any
             orientation and on spheres of 8 voxels radius.
+            ``"smoothed-mesh"``: area of the net that meshes are made of, smoothed at constant volume; +0.4 to
+            +0.7 % on a sphere, but some hundred times the time.
             ``"marching-cubes"``: area of the marching-cubes surface of the labels, +8 % on a sphere.
             ``"crofton"``: intersections with lines in 13 directions; right on average over all
             orientations, up to 7 % wrong on one flat plane.
@@ -64,8 +66,7 @@ def interface_areas(volume: LabelVolume, *, method: AreaMethod = "projected-face
     """
     if method not in get_args(AreaMethod):
         raise UsageError(f"unknown area method {method!r};", hint=did_you_mean(method, get_args(AreaMethod)))
-    phase = phase_index(volume)
-    table = area_table(phase, len(volume.phases), volume.spacing, method)
+    table = area_table(volume, phase_index(volume), method)
     names = volume.phases.names
     return {f"{names[a]} | {names[b]}": float(table[a, b]) for a, b in zip(*np.nonzero(table), strict=True)}
 
@@ -83,13 +84,11 @@ def phase_index(volume: LabelVolume) -> npt.NDArray[np.unsignedinteger]:
     return np.searchsorted(labels, volume.labels).astype(dtype)
 
 
-def area_table(
-    phase: npt.NDArray[np.unsignedinteger], count: int, spacing: Float, method: AreaMethod
-) -> Float:
-    """(count, count) µm² between phases, upper triangle, from phase indices."""
+def area_table(volume: LabelVolume, phase: npt.NDArray[np.unsignedinteger], method: AreaMethod) -> Float:
+    """(p, p) µm² between phases, upper triangle, from the volume and its phase indices."""
     from pxm2mesh.quantify import _area_kernels as kernels
 
-    shape = phase.shape
+    shape, spacing, count = phase.shape, volume.spacing, len(volume.phases)
 
     def zeros() -> Float:
         return np.zeros((count, count))
@@ -97,6 +96,8 @@ def area_table(
     if method == "projected-faces":
         own = np.arange(count)
         return np.asarray(np.triu(projected_areas(phase, own, phase, own, spacing)))
+    if method == "smoothed-mesh":
+        return _smoothed_areas(volume)
     if method == "marching-cubes":
         cells = _marching_cubes_areas(tuple(float(s) for s in spacing))
         table = sum_over_planes(kernels.marching_cells, shape[0] + 1, zeros, phase, cells)
@@ -111,6 +112,19 @@ def area_table(
     steps = np.linalg.norm(directions * spacing, axis=1)
     shares = _direction_shares(tuple(float(s) for s in spacing))
     return np.asarray(2 * np.prod(spacing) * np.tensordot(shares / steps, counts, 1))
+
+
+def _smoothed_areas(volume: LabelVolume) -> Float:
+    """(p, p) µm² between phases, upper triangle, of the smoothed net; particles of one phase are not parted."""
+    from pxm2mesh.surfacing import extract_surface, smooth
+
+    table = np.zeros((len(volume.phases), len(volume.phases)))
+    plain = LabelVolume(volume.labels, volume.phases, volume.spacing, volume.origin)
+    names = volume.phases.names
+    for pair, area in smooth(extract_surface(plain)).pair_areas().items():
+        a, b = (names.index(name) for name in pair.split(" | "))
+        table[a, b] = area
+    return table
 
 
 def projected_areas(
