@@ -1,4 +1,4 @@
-"""``[[physics]] model = "half-cell"``: charge and discharge, with or without mechanics."""
+"""``[[physics]] model = "half-cell"``: charge and discharge, with or without mechanics, once or many times."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pxm2mesh.study.bonds import Bonds
+from pxm2mesh.study.damage import Fatigue
 from pxm2mesh.study.fields import Measure, Pressure, Section, Temperature, Time, Voltage, problem
 from pxm2mesh.study.names import PhaseName
-from pxm2mesh.study.protocol import Protocol
+from pxm2mesh.study.protocol import Press, Protocol, check_order, parse_steps
 
 Face = Literal["x-", "x+", "y-", "y+", "z-", "z+"]
 
 
-class HalfCellMechanics(Section):
+class HalfCellMechanics(Bonds):
     """Strain and stress while lithium moves: ``[physics.mechanics]`` below a half-cell.
+
+    Interfaces in ``bonds`` can come apart, and pass no current where they are open; all others hold for ever.
 
     Attributes:
         face: Where the stack is pressed; the collector when absent. The face opposite to it is a mirror.
@@ -27,6 +31,8 @@ class HalfCellMechanics(Section):
         in_potential: Whether stress shifts the open-circuit voltage.
         order: Degree of the displacement; 1 is some ten times cheaper, and stresses are less accurate.
         agreement: Passes between lithium and stress end when lithium would answer by less than this.
+        viscosity: Time over which a bond resists its opening: turns a snap into a fast opening.
+        spent: Share of the fracture energy of all bonds that a time step may spend.
     """
 
     face: Face | None = None
@@ -39,6 +45,8 @@ class HalfCellMechanics(Section):
     in_potential: bool = True
     order: Literal[1, 2] = 2
     agreement: float = Field(default=1e-3, gt=0, lt=0.1)
+    viscosity: Time = Field(default=Measure("10 s", "time"))
+    spent: float = Field(default=0.02, gt=0, le=1)
 
 
 class HalfCell(Section):
@@ -52,13 +60,16 @@ class HalfCell(Section):
         separator: Box face held at the potential of the counter electrode.
         initial: State of lithiation at the start; 0.9 when neither this nor ``initial_voltage`` is given.
         initial_voltage: Instead of ``initial``: the open-circuit voltage at the start.
-        protocol: Such as ``"C/3 until 4.3 V"``, ``"4.3 V until C/20"``, ``"rest 10 min"``, ``"-1C for 30 min"``.
+        protocol: Such as ``"C/3 until 4.3 V"``, ``"4.3 V until C/20"``, ``"rest 10 min"``, ``"-1C for 30 min"``; with
+            mechanics also ``"press 20 MPa"``.
+        cycles: So many times the protocol is gone through; each is a row of ``cycles.csv``.
         tolerance: Largest error of the state of lithiation that a time step may add.
         first_step: First time step after a change of the protocol.
         largest_step: Longest time step; as long as the tolerance allows when absent.
         temperature: Of the cell.
         write_every: Fields are written after so many time steps, and at the end of each step of the protocol.
         mechanics: Strain and stress as well; lithium and potentials only when absent.
+        fatigue: Bonds lose toughness in cycles, and cycles that change little are jumped over; neither when absent.
     """
 
     model: Literal["half-cell"]
@@ -70,15 +81,32 @@ class HalfCell(Section):
     initial: float | None = Field(default=None, gt=0, lt=1)
     initial_voltage: Voltage | None = None
     protocol: Protocol = Field(min_length=1)
+    cycles: int = Field(default=1, ge=1, le=100_000)
     tolerance: float = Field(default=1e-3, gt=0, lt=0.1)
     first_step: Time = Field(default=Measure("1 s", "time"))
     largest_step: Time | None = None
     temperature: Temperature = Field(default=Measure("298.15 K", "temperature"))
     write_every: int = Field(default=5, ge=1)
     mechanics: HalfCellMechanics | None = None
+    fatigue: Fatigue | None = None
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
         if self.initial_voltage is not None and self.initial is not None:
             raise problem("initial and initial_voltage are both given;", "keep one of them.")
+        return self
+
+    @model_validator(mode="after")
+    def _cycles(self) -> Self:
+        if self.cycles > 1:
+            check_order((*self.protocol, *self.protocol))
+        if self.fatigue is not None and (self.mechanics is None or not self.mechanics.bonds):
+            raise problem(
+                "there is nothing that could fatigue;", "name bonds in [physics.mechanics], or take fatigue out."
+            )
+        if any(isinstance(step, Press) for step in parse_steps(self.protocol)):
+            if self.mechanics is None:
+                raise problem("the protocol presses without mechanics;", "add [physics.mechanics].")
+            if self.mechanics.hold == "gap":
+                raise problem('the protocol presses on a plate that is held;', 'write hold = "pressure".')
         return self

@@ -53,7 +53,14 @@ class Rest:
     until_time: float
 
 
-Step = Current | Voltage | Rest
+@dataclass(frozen=True)
+class Press:
+    """Another stack pressure in MPa, at once."""
+
+    pressure: float
+
+
+Step = Current | Voltage | Rest | Press
 
 
 def cccv(rate: float, voltage: float, end_rate: float) -> tuple[Step, ...]:
@@ -62,7 +69,7 @@ def cccv(rate: float, voltage: float, end_rate: float) -> tuple[Step, ...]:
 
 
 def parse_steps(texts: Sequence[str]) -> tuple[Step, ...]:
-    """Read ``"C/3 until 4.3 V"``, ``"4.3 V until C/20"``, ``"rest 10 min"``, ``"-1C for 30 min"``.
+    """Read ``"C/3 until 4.3 V"``, ``"4.3 V until C/20"``, ``"rest 10 min"``, ``"-1C for 30 min"``, ``"press 5 MPa"``.
 
     Raises:
         StudyError: Another form.
@@ -87,6 +94,8 @@ def _parse(text: str) -> Step:
     head, _, end = head.partition(" until ")
     if head.lower().startswith("rest"):
         return Rest(seconds(head[4:].strip() or duration))
+    if head.lower().startswith("press "):
+        return Press(parse_quantity(head[6:], "pressure", where=text))
     rate = parse_rate(head)
     if rate is not None:
         return Current(rate, until_voltage=volts(end) if end else None, **options)
@@ -123,7 +132,7 @@ def _check_step(text: str) -> str:
     return text
 
 
-def _check_order(texts: tuple[str, ...]) -> tuple[str, ...]:
+def check_order(texts: tuple[str, ...]) -> tuple[str, ...]:
     """A discharge ends below the voltage that a charge just before it has reached, and the other way round."""
     before: float | None = None
     for text, step in zip(texts, parse_steps(texts), strict=True):
@@ -143,5 +152,5 @@ def _check_order(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
-Protocol = Annotated[tuple[Annotated[str, AfterValidator(_check_step)], ...], AfterValidator(_check_order)]
+Protocol = Annotated[tuple[Annotated[str, AfterValidator(_check_step)], ...], AfterValidator(check_order)]
 """The type of a field of a study that holds the steps as text."""

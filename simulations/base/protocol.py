@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pxm2mesh.study.protocol import Current as Current
+from pxm2mesh.study.protocol import Press as Press
 from pxm2mesh.study.protocol import Rest as Rest
 from pxm2mesh.study.protocol import Step as Step
 from pxm2mesh.study.protocol import Voltage as Voltage
