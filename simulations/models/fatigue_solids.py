@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulations.base.stepping import StepOptions, StepStatistics, run_until
+from simulations.models.cohesive_history import BondHistory
 from simulations.models.cohesive_steps import Debonding
 from simulations.models.fatigue import degradation
 from simulations.models.phase_field import PhaseField
@@ -15,7 +16,7 @@ from simulations.models.phase_field import PhaseField
 Floats = npt.NDArray[np.float64]
 
 
-class BondCycles:
+class BondCycles(BondHistory):
     """Cycles of a solid with breakable interfaces; damage and accumulated energy are extrapolated.
 
     Args:
@@ -28,6 +29,7 @@ class BondCycles:
     """
 
     def __init__(self, problem: Debonding, period: float, steps: StepOptions) -> None:
+        super().__init__(problem.cohesion)
         self.problem, self.period, self.steps = problem, period, steps
         self.statistics = StepStatistics()
         self.cycles = 0
@@ -37,27 +39,10 @@ class BondCycles:
         self.problem.time = 0.0
         run_until(self.problem, self.period, self.steps, statistics=self.statistics)
 
-    def history(self) -> Floats:
-        """Damage and accumulated energy at all points."""
-        bonds = self.problem.cohesion
-        return np.concatenate([bonds.damage.ravel(), bonds.fatigue.ravel()])
-
     def extrapolate(self, history: Floats) -> None:
         """Take damage and accumulated energy that were not resolved."""
-        bonds = self.problem.cohesion
-        damage, fatigue = np.split(history, 2)
-        weak = bonds.weakening()
-        bonds.fatigue = np.maximum(bonds.fatigue, fatigue.reshape(bonds.fatigue.shape))
-        grown = np.clip(damage.reshape(bonds.damage.shape), bonds.damage, 1.0)
-        bonds.spend(grown, (weak + bonds.weakening()) / 2)
+        super().extrapolate(history)
         self.problem.keep()
-
-    def indicator(self, history: Floats) -> Floats:
-        """Damage, and the share of the toughness that is lost."""
-        damage, fatigue = np.split(history, 2)
-        bonds = self.problem.cohesion
-        lost = 1 - bonds.weakening(fatigue.reshape(bonds.fatigue.shape)).ravel()
-        return np.concatenate([np.clip(damage, 0, 1), lost])
 
     def state(self) -> Mapping[str, Floats]:
         """Of the solid."""
