@@ -12,7 +12,7 @@ from pxm2mesh.phases import PhaseTable
 from pxm2mesh.regions import OUTSIDE, find_regions
 from pxm2mesh.tetmesh import TetMesh
 from pxm2mesh.volume import LabelVolume
-from simulations.base.cutting import FACES, adjacency
+from simulations.base.cutting import FACES, Links, adjacency
 
 Floats = npt.NDArray[np.float64]
 
@@ -130,7 +130,7 @@ def voxels(volume: LabelVolume, *, exclude: Sequence[str] = ()) -> TetMesh:
     from simulations.base.cutting import restrict
 
     out = [volume.phases[name].label for name in exclude]
-    return restrict(full, ~np.isin(full.cell_phase(), out))
+    return restrict(full, Links.of(full), ~np.isin(full.cell_phase(), out))[0]
 
 
 def layers(

@@ -55,6 +55,11 @@ def cell_partitioner(ghosts: dmesh.GhostMode) -> Callable[..., Any]:
     return made
 
 
+def destinations(ranks: npt.NDArray[np.int32], offsets: npt.NDArray[np.int32]) -> Any:
+    """What a partitioner returns: the ranks of each cell, its owner first; Python wraps it since 0.10, C++ does not."""
+    return dolfinx.cpp.graph.AdjacencyList_int32(ranks, offsets)
+
+
 def original_cells(mesh: dmesh.Mesh) -> npt.NDArray[np.int64]:
     """Index in the input arrays of each local cell, ghosts included."""
     topology = mesh.topology

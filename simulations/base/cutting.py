@@ -19,6 +19,8 @@ from pxm2mesh.errors import GeometryError
 from pxm2mesh.tetmesh import TetMesh
 
 Ints = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int32]
+Corners = npt.NDArray[np.int8]
 
 FACES = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
 """Face i of a tetrahedron is opposite of its vertex i."""
@@ -29,16 +31,64 @@ class Adjacency:
     """Which faces of cells lie on each other.
 
     Attributes:
-        cells: (m, 2) int64 the two cells of each interior face.
-        local: (m, 2) int64 the number of the face in each of them.
-        outer_cells: (b,) int64 cells of the faces with one cell only.
-        outer_local: (b,) int64 the number of the face in it.
+        cells: (m, 2) int32 the two cells of each interior face.
+        local: (m, 2) int8 the number of the face in each of them.
+        outer_cells: (b,) int32 cells of the faces with one cell only.
+        outer_local: (b,) int8 the number of the face in it.
     """
 
-    cells: Ints
-    local: Ints
-    outer_cells: Ints
-    outer_local: Ints
+    cells: Counts
+    local: Corners
+    outer_cells: Counts
+    outer_local: Corners
+
+    def at(self, cells: Counts, local: Corners) -> npt.NDArray[np.bool_]:
+        """(m,) which interior faces are those with these first cells and numbers in them."""
+        return np.isin(self.cells[:, 0] * 4 + self.local[:, 0], cells * 4 + local)
+
+
+@dataclass(frozen=True, eq=False)
+class Links:
+    """How the cells and the facets of a welded mesh hang together: found once, for all who ask.
+
+    Attributes:
+        near: Which faces of cells lie on each other.
+        owner: (f, 2) int32 the cells on the two sides of each facet; -1 where there is none.
+        local: (f, 2) int8 the number of the facet in them; -1 likewise.
+    """
+
+    near: Adjacency
+    owner: Counts
+    local: Corners
+
+    @classmethod
+    def of(cls, mesh: TetMesh) -> Links:
+        """Find them.
+
+        Raises:
+            GeometryError: A face has more than two cells.
+        """
+        near = adjacency(mesh.cells, len(mesh.points))
+        return cls(near, *cells_of_facets(mesh.cells, mesh.facets, near, len(mesh.points)))
+
+    def restricted(self, keep: npt.NDArray[np.bool_]) -> Links:
+        """Those of `restrict` with the same cells, without a search."""
+        near, new = self.near, (np.cumsum(keep) - 1).astype(np.int32)
+        stays = keep[near.cells]
+        both, outer = stays.all(axis=1), keep[near.outer_cells]
+        half = np.flatnonzero(stays[:, 0] ^ stays[:, 1])
+        side = stays[half, 1].astype(np.int64)  # which of the two is left
+        adjacent = Adjacency(
+            new[near.cells[both]], near.local[both],
+            np.concatenate([new[near.outer_cells[outer]], new[near.cells[half, side]]]),
+            np.concatenate([near.outer_local[outer], near.local[half, side]]),
+        )  # fmt: skip
+        left = (self.owner >= 0) & keep[self.owner]
+        some = left.any(axis=1)
+        left, owner, local = left[some], new[self.owner[some]], self.local[some]
+        second = left[:, 1] & ~left[:, 0]  # the first is gone: the second takes its place
+        owner[second], local[second], left[second] = owner[second, ::-1], local[second, ::-1], [True, False]
+        return Links(adjacent, np.where(left, owner, -1), np.where(left, local, -1))
 
 
 def face_keys(triangles: npt.NDArray[np.integer], points: int) -> Ints:
@@ -51,11 +101,13 @@ def face_keys(triangles: npt.NDArray[np.integer], points: int) -> Ints:
     Returns:
         (m,) int64; equal exactly for triangles with the same vertices.
     """
-    a, b, c = np.sort(triangles.astype(np.int64), axis=1).T
-    if points < 2_000_000:  # points³ fits 63 bits
-        return np.asarray((a * points + b) * points + c)
-    edges = np.unique(a * points + b, return_inverse=True)[1].astype(np.int64)
-    return np.asarray(edges * points + c)
+    a, b, c = triangles.T
+    low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+    middle = a ^ b ^ c ^ low ^ high
+    edges = low.astype(np.int64) * points + middle
+    if points >= 2_000_000:  # points³ does not fit 63 bits
+        edges = np.unique(edges, return_inverse=True)[1].astype(np.int64)
+    return np.asarray(edges * points + high)
 
 
 def adjacency(cells: npt.NDArray[np.integer], points: int) -> Adjacency:
@@ -69,7 +121,7 @@ def adjacency(cells: npt.NDArray[np.integer], points: int) -> Adjacency:
         GeometryError: A face has more than two cells.
     """
     keys = face_keys(np.asarray(cells)[:, FACES].reshape(-1, 3), points)
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     ordered = keys[order]
     same = ordered[1:] == ordered[:-1]
     if np.any(same[1:] & same[:-1]):
@@ -78,16 +130,20 @@ def adjacency(cells: npt.NDArray[np.integer], points: int) -> Adjacency:
             f"a face of cell {bad} belongs to more than two cells;", hint="the mesh is not valid."
         )
     first = np.flatnonzero(same)
-    pairs = np.stack([order[first], order[first + 1]], axis=1)
+    one, other = order[first], order[first + 1]
+    pairs = np.stack([np.minimum(one, other), np.maximum(one, other)], axis=1)
     alone = np.ones(len(order), dtype=bool)
     alone[first] = alone[first + 1] = False
     outer = order[alone]
-    return Adjacency(pairs // 4, pairs % 4, outer // 4, outer % 4)
+    return Adjacency(
+        (pairs >> 2).astype(np.int32), (pairs & 3).astype(np.int8),
+        (outer >> 2).astype(np.int32), (outer & 3).astype(np.int8),
+    )  # fmt: skip
 
 
 def cells_of_facets(
     cells: npt.NDArray[np.integer], facets: npt.NDArray[np.integer], neighbours: Adjacency, points: int
-) -> tuple[Ints, Ints]:
+) -> tuple[Counts, Corners]:
     """The cells on the two sides of each facet.
 
     Args:
@@ -99,12 +155,15 @@ def cells_of_facets(
     Returns:
         (f, 2) cells and (f, 2) number of the face in them; -1 where there is no second cell, or none at all.
     """
-    both = np.concatenate(
-        [neighbours.cells, np.stack([neighbours.outer_cells, -np.ones_like(neighbours.outer_cells)], 1)]
-    )
-    local = np.concatenate(
-        [neighbours.local, np.stack([neighbours.outer_local, -np.ones_like(neighbours.outer_local)], 1)]
-    )
+    on_facet = np.zeros(points, dtype=bool)
+    on_facet[facets] = True
+    corners = on_facet[np.asarray(cells).T]
+    candidates = np.stack([corners[face].all(axis=0) for face in FACES], axis=1)  # few of all faces
+    inner = candidates[neighbours.cells[:, 0], neighbours.local[:, 0]]
+    outer = candidates[neighbours.outer_cells, neighbours.outer_local]
+    alone, nobody = neighbours.outer_cells[outer], np.full(int(outer.sum()), -1, dtype=np.int8)
+    both = np.concatenate([neighbours.cells[inner], np.stack([alone, nobody], 1)])
+    local = np.concatenate([neighbours.local[inner], np.stack([neighbours.outer_local[outer], nobody], 1)])
     faces = np.take_along_axis(np.asarray(cells)[both[:, 0]], FACES[local[:, 0]], axis=1)
     keys = face_keys(np.concatenate([faces, np.asarray(facets)]), points)
     mesh_keys, wanted = keys[: len(faces)], keys[len(faces) :]
@@ -112,7 +171,7 @@ def cells_of_facets(
     place = np.minimum(np.searchsorted(mesh_keys[order], wanted), len(order) - 1)
     found = order[place]
     hit = (mesh_keys[found] == wanted)[:, None]
-    return np.where(hit, both[found], -1), np.where(hit, local[found], -1)
+    return np.where(hit, both[found], -1).astype(np.int32), np.where(hit, local[found], -1).astype(np.int8)
 
 
 def weld(mesh: TetMesh) -> TetMesh:
@@ -137,41 +196,38 @@ def weld(mesh: TetMesh) -> TetMesh:
     )  # fmt: skip
 
 
-def restrict(mesh: TetMesh, keep: npt.NDArray[np.bool_]) -> TetMesh:
+def restrict(mesh: TetMesh, links: Links, keep: npt.NDArray[np.bool_]) -> tuple[TetMesh, Links]:
     """The part of a welded mesh made of some cells, with the facets that bound them.
 
     Args:
         mesh: The mesh.
+        links: Its links.
         keep: (k,) True for the cells that stay.
 
     Returns:
-        A mesh whose facets towards what was taken away still know what was there.
+        A mesh whose facets towards what was taken away still know what was there, and its links.
 
     Raises:
         GeometryError: No cell stays.
     """
     if keep.all():
-        return mesh
+        return mesh, links
     if not keep.any():
         raise GeometryError(
             "no cell is left in this part of the mesh;", hint="check which phases are meshed."
         )
-    cells = mesh.cells[keep]
-    used, inverse = np.unique(cells, return_inverse=True)
+    used, inverse = np.unique(mesh.cells[keep], return_inverse=True)
     new = np.full(len(mesh.points), -1, dtype=np.int32)
     new[used] = np.arange(len(used))
-    facets = new[mesh.facets]
-    inside = np.flatnonzero(np.all(facets >= 0, axis=1))
-    renumbered = np.asarray(inverse.reshape(-1, 4), dtype=np.int32)
-    neighbours = adjacency(renumbered, len(used))
-    owner, _ = cells_of_facets(renumbered, facets[inside], neighbours, len(used))
-    inside = inside[owner[:, 0] >= 0]
-    return TetMesh(
-        mesh.points[used], renumbered, mesh.cell_region[keep], facets[inside], mesh.facet_sides[inside],
+    inside = np.any((links.owner >= 0) & keep[links.owner], axis=1)
+    part = TetMesh(
+        mesh.points[used], np.asarray(inverse.reshape(-1, 4), dtype=np.int32), mesh.cell_region[keep],
+        new[mesh.facets[inside]], mesh.facet_sides[inside],
         mesh.region_phase, mesh.region_volume, mesh.phases, mesh.lower, mesh.upper,
         point_fields={name: values[used] for name, values in mesh.point_fields.items()},
         cell_fields={name: values[keep] for name, values in mesh.cell_fields.items()}, record=mesh.record,
     )  # fmt: skip
+    return part, links.restricted(keep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +263,8 @@ def cut(mesh: TetMesh, neighbours: Adjacency, open_faces: npt.NDArray[np.bool_])
         (neighbours.cells[open_faces, 0], neighbours.local[open_faces, 0]),
     ):
         critical[np.take_along_axis(cells[owner], FACES[local], axis=1)] = True
-    closed = np.flatnonzero(~open_faces)
+    near_critical = np.asarray(critical[cells.T].any(axis=0))
+    closed = np.flatnonzero(~open_faces & near_critical[neighbours.cells[:, 0]])
     first = np.take_along_axis(cells[neighbours.cells[closed, 0]], FACES[neighbours.local[closed, 0]], axis=1)
     closed = closed[critical[first].any(axis=1)]
     ends = []
@@ -266,7 +323,7 @@ def components(cell_count: int, neighbours: Adjacency, keep: npt.NDArray[np.bool
 
 
 def reaches(
-    mesh: TetMesh, owner: Ints, component: Ints, names: Sequence[str]
+    mesh: TetMesh, owner: npt.NDArray[np.integer], component: Ints, names: Sequence[str]
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Which components have a facet on each named box face or interface.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import basix.ufl
 import numpy as np
 import numpy.typing as npt
 import ufl
-from dolfinx import fem
+from dolfinx import fem, la
 from dolfinx import mesh as dmesh
 from mpi4py import MPI
 
@@ -18,7 +19,7 @@ from pxm2mesh.errors import UsageError, did_you_mean
 from pxm2mesh.phases import PhaseTable
 from pxm2mesh.surface import BOX_FACES
 from pxm2mesh.tetmesh import TetMesh
-from simulations.base import compat, cutting
+from simulations.base import compat, cutting, parting
 
 T = TypeVar("T")
 OUTSIDE_NAME = "outside"
@@ -32,6 +33,8 @@ def on_root(comm: MPI.Comm, work: Callable[[], T]) -> T:
         comm: The ranks; all must call.
         work: What to do; its result must be picklable.
     """
+    if comm.size == 1:
+        return work()
     result: Any = None
     error: Exception | None = None
     if comm.rank == 0:
@@ -78,11 +81,28 @@ class _Plan:
     cell_phase: npt.NDArray[np.int32]
     cell_region: npt.NDArray[np.int32]
     cell_fields: dict[str, npt.NDArray[np.float64]]
-    tagged: npt.NDArray[np.int64]  # (t, 3) cell, vertex opposite of the facet, tag
+    tagged: npt.NDArray[np.int64]  # (t, 4) cell, vertex opposite of the facet, tag, no cell behind it
     cut_cells: npt.NDArray[np.int64]  # (n, 2)
     cut_points: npt.NDArray[np.int64]  # (n, 2, 3)
     cut_tags: npt.NDArray[np.int32]  # (n,)
     point_count: int
+
+
+@dataclass(frozen=True, eq=False)
+class NamedSides:
+    """The sides of cells that lie on interfaces and box faces; an interface that is not cut has two.
+
+    Attributes:
+        cells: (t,) int32 local cell, perhaps a ghost.
+        faces: (t,) int8 the side: face i is opposite of the cell's vertex i.
+        tags: (t,) int32 which interface or box face.
+        outer: (t,) bool no cell shares this face: a box face, or the mesh is cut here.
+    """
+
+    cells: npt.NDArray[np.int32]
+    faces: npt.NDArray[np.int8]
+    tags: npt.NDArray[np.int32]
+    outer: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +115,7 @@ class Domain:
         lower: (3,) µm, lower corner of the sample's box.
         upper: (3,) µm, upper corner.
         cell_tags: Label of the phase of each local cell.
-        facet_tags: Interfaces and box faces; `facet_names` says which number is which.
+        sides: Which sides of cells are on which interface or box face; `facet_names` says which number is which.
         facet_names: ``"NMC | LPSCl"``, ``"z+"``, ``"outside"`` → tag.
         cell_region: (local cells,) int32 region of each.
         cell_index: (local cells,) int64 position in the input arrays, ghosts included.
@@ -105,6 +125,7 @@ class Domain:
         cell_fields: Name with unit → (local cells,) values that came with the mesh.
         cuts: The facets across which fields may jump.
         source: The uncut mesh, on rank 0; None elsewhere.
+        links: How its cells and facets hang together, on rank 0; None elsewhere.
         parent: (point_total,) point of ``source`` of each node, on rank 0; None elsewhere.
         nodes: (cell_total, 4) nodes of each cell, on rank 0; None elsewhere.
     """
@@ -114,7 +135,7 @@ class Domain:
     lower: npt.NDArray[np.float64]
     upper: npt.NDArray[np.float64]
     cell_tags: dmesh.MeshTags
-    facet_tags: dmesh.MeshTags
+    sides: NamedSides
     facet_names: Mapping[str, int]
     cell_region: npt.NDArray[np.int32]
     cell_index: npt.NDArray[np.int64]
@@ -124,6 +145,7 @@ class Domain:
     cell_fields: Mapping[str, npt.NDArray[np.float64]]
     cuts: CutFacets
     source: TetMesh | None = field(repr=False)
+    links: cutting.Links | None = field(repr=False)
     parent: npt.NDArray[np.int64] | None = field(repr=False)
     nodes: npt.NDArray[np.int64] | None = field(repr=False)
 
@@ -165,17 +187,31 @@ class Domain:
             >>> round(domain.volume("A"), 12)
             0.5
         """
-        held: dict[str, Any] = {}
+        return cls._of(mesh, comm, cut, bonded, phases, keep, cell_fields, None)
+
+    @staticmethod
+    def _of(
+        mesh: TetMesh | None,
+        comm: MPI.Comm,
+        cut: Iterable[str] | None,
+        bonded: Iterable[str],
+        phases: Sequence[str] | None,
+        keep: npt.NDArray[np.bool_] | None,
+        cell_fields: Mapping[str, npt.NDArray[np.float64]] | None,
+        links: cutting.Links | None,
+    ) -> Domain:
+        """`from_mesh`; ``links``, if they are known, are those of a mesh that is not split."""
+        held: dict[str, _Here] = {}
 
         def prepare() -> _Plan:
             if mesh is None:
                 raise UsageError("rank 0 was given no mesh.")
             opened = set(_cut_names(mesh, cut)) - {canonical_name(mesh.phases, name) for name in bonded}
-            plan, held["cut"], held["welded"] = _plan(mesh, opened, phases, keep, cell_fields or {})
+            plan, held["here"] = _plan(mesh, links, opened, phases, keep, cell_fields or {})
             return plan
 
         plan = on_root(comm, prepare)
-        return _build(comm, plan, held.get("cut"), held.get("welded"))
+        return _build(comm, plan, held.get("here"))
 
     def restricted(
         self,
@@ -194,9 +230,7 @@ class Domain:
             cell_fields: More values per cell of ``source``; needed on rank 0 only.
         """
         names = self.cut_names if cut is None else tuple(cut)
-        return Domain.from_mesh(
-            self.source, self.comm, cut=names, phases=phases, keep=keep, cell_fields=cell_fields
-        )
+        return Domain._of(self.source, self.comm, names, (), phases, keep, cell_fields, self.links)
 
     @property
     def comm(self) -> MPI.Comm:
@@ -220,6 +254,28 @@ class Domain:
         """The phases that have cells, in the order of their labels."""
         labels = set().union(*self.comm.allgather(set(np.unique(self.cell_tags.values).tolist())))
         return tuple(p.name for p in self.phases if p.label in labels)
+
+    @cached_property
+    def facet_tags(self) -> dmesh.MeshTags:
+        """Interfaces and box faces by number; the facets are made when they are first asked for, on all ranks."""
+        topology = self.mesh.topology
+        for pair in ((3, 2), (2, 3), (3, 3)):
+            topology.create_connectivity(*pair)
+        of_cells = np.asarray(topology.connectivity(3, 2).array).reshape(-1, 4)
+        facets, first = np.unique(of_cells[self.sides.cells, self.sides.faces], return_index=True)
+        return dmesh.meshtags(self.mesh, 2, facets.astype(np.int32), self.sides.tags[first])
+
+    @cached_property
+    def cellwise(self) -> fem.FunctionSpace:
+        """Functions that are constant in each cell."""
+        return fem.functionspace(self.mesh, ("DG", 0))
+
+    @cached_property
+    def cell_volumes(self) -> npt.NDArray[np.float64]:
+        """(local cells,) µm³, ghosts included."""
+        a, b, c, origin = self.mesh.geometry.x[compat.cell_nodes(self.mesh).T]
+        a, b, c = a - origin, b - origin, c - origin
+        return np.asarray(np.abs(np.einsum("ki,ki->k", np.cross(a, b), c)) / 6)
 
     def tag(self, name: str) -> int:
         """The number of an interface or box face.
@@ -272,7 +328,9 @@ class Domain:
 
     def volume(self, *phases: str) -> float:
         """µm³ of the named phases, or of everything meshed."""
-        return self.integrate(fem.Constant(self.mesh, 1.0) * self.dx(*phases))
+        owned = self.mesh.topology.index_map(3).size_local
+        cells = self.cells(*phases) if phases else np.arange(owned)
+        return float(self.comm.allreduce(float(self.cell_volumes[cells[cells < owned]].sum())))
 
     def area(self, name: str) -> float:
         """µm² of an interface or box face; both sides of a cut one count once."""
@@ -295,7 +353,7 @@ class Domain:
             raise UsageError(
                 f"no {name} for phase {missing[0]!r};", hint=f"give one for each of {self.meshed}."
             )
-        function = fem.Function(fem.functionspace(self.mesh, ("DG", 0)), name=name)
+        function = fem.Function(self.cellwise, name=name)
         table = np.full(max(self.phases.labels) + 1, np.nan)
         for phase, value in values.items():
             table[self.phases[phase].label] = value
@@ -304,7 +362,17 @@ class Domain:
 
     def dofs_on(self, space: fem.FunctionSpace, *names: str) -> npt.NDArray[np.int32]:
         """Local unknowns of ``space`` (blocks, if it is blocked) on the named facets."""
-        return np.asarray(fem.locate_dofs_topological(space, 2, self.facets(*names)))
+        sides, layout = self.sides, space.dofmap.dof_layout
+        here = np.isin(sides.tags, [self.tag(name) for name in names])
+        on_face = np.array([layout.entity_closure_dofs(2, face) for face in range(4)])
+        blocks = np.asarray(space.dofmap.list)[sides.cells[here, None], on_face[sides.faces[here]]]
+        if self.comm.size == 1:
+            return np.unique(blocks)
+        mark = fem.Function(space)  # the cell may be on another rank than the unknown
+        mark.x.array.reshape(-1, space.dofmap.index_map_bs)[blocks] = 1.0
+        mark.x.scatter_reverse(la.InsertMode.add)
+        mark.x.scatter_forward()
+        return np.flatnonzero(mark.x.array[:: space.dofmap.index_map_bs]).astype(np.int32)
 
     def __repr__(self) -> str:
         ranks = f" on {self.comm.size} ranks" if self.comm.size > 1 else ""
@@ -358,30 +426,38 @@ def _cut_names(mesh: TetMesh, cut: Iterable[str] | None) -> list[str]:
     return [canonical_name(table, name) for name in cut]
 
 
+@dataclass(frozen=True, eq=False)
+class _Here:
+    """What stays on rank 0."""
+
+    source: TetMesh
+    links: cutting.Links
+    broken: cutting.CutMesh
+
+
 def _plan(
     mesh: TetMesh,
+    links: cutting.Links | None,
     opened: Set[str],
     phases: Sequence[str] | None,
     keep: npt.NDArray[np.bool_] | None,
     cell_fields: Mapping[str, npt.NDArray[np.float64]],
-) -> tuple[_Plan, cutting.CutMesh, TetMesh]:
+) -> tuple[_Plan, _Here]:
     table = mesh.phases
     chosen = np.ones(len(mesh.cells), dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
     if phases is not None:
         chosen = chosen & np.isin(mesh.cell_phase(), [table[name].label for name in phases])
-    mesh = cutting.restrict(cutting.weld(mesh), chosen)
-    neighbours = cutting.adjacency(mesh.cells, len(mesh.points))
-    owner, local = cutting.cells_of_facets(mesh.cells, mesh.facets, neighbours, len(mesh.points))
+    mesh = cutting.weld(mesh)
+    mesh, links = cutting.restrict(mesh, links or cutting.Links.of(mesh), chosen)
+    neighbours, owner, local = links.near, links.owner, links.local
     names, tags = _facet_tags(mesh)
     is_open = np.isin(tags, [tag for name, tag in names.items() if name in opened]) & (owner[:, 1] >= 0)
-    faces = neighbours.cells[:, 0] * 4 + neighbours.local[:, 0]
-    opened_faces = np.isin(faces, owner[is_open, 0] * 4 + local[is_open, 0])
-    broken = cutting.cut(mesh, neighbours, opened_faces)
+    broken = cutting.cut(mesh, neighbours, neighbours.at(owner[is_open, 0], local[is_open, 0]))
     tagged = []
     for side in (0, 1):
         there = (owner[:, side] >= 0) & (tags > 0)
-        cell, face = owner[there, side], local[there, side]
-        tagged.append(np.stack([cell, broken.cells[cell, face], tags[there]], axis=1))
+        cell, face, outer = owner[there, side], local[there, side], (owner[there, 1] < 0) | is_open[there]
+        tagged.append(np.stack([cell, broken.cells[cell, face], tags[there], outer], axis=1))
     cells, points = _sides(mesh, broken, owner[is_open], local[is_open])
     fields = {
         **mesh.cell_fields,
@@ -391,11 +467,11 @@ def _plan(
         table, mesh.lower, mesh.upper, names, mesh.cell_phase(), mesh.cell_region, fields,
         np.concatenate(tagged), cells, points, tags[is_open], len(broken.points),
     )  # fmt: skip
-    return plan, broken, mesh
+    return plan, _Here(mesh, links, broken)
 
 
 def _sides(
-    mesh: TetMesh, broken: cutting.CutMesh, owner: cutting.Ints, local: cutting.Ints
+    mesh: TetMesh, broken: cutting.CutMesh, owner: cutting.Counts, local: cutting.Corners
 ) -> tuple[cutting.Ints, cutting.Ints]:
     """Cells and points of cut facets, plus side (lower label, then lower region) first, points matched."""
     rank = mesh.cell_phase()[owner].astype(np.int64) * (len(mesh.region_phase) + 1) + mesh.cell_region[owner]
@@ -405,60 +481,56 @@ def _sides(
     for side in (0, 1):
         copies = np.take_along_axis(broken.cells[owner[:, side]], cutting.FACES[local[:, side]], axis=1)
         points[:, side] = np.take_along_axis(copies, np.argsort(broken.parent[copies], axis=1), axis=1)
-    return owner, points
+    return owner.astype(np.int64), points
 
 
-def _build(comm: MPI.Comm, plan: _Plan, broken: cutting.CutMesh | None, source: TetMesh | None) -> Domain:
+def _build(comm: MPI.Comm, plan: _Plan, here: _Here | None) -> Domain:
     """Distribute the arrays and find everything again on each rank."""
-    if broken is not None and source is not None:
-        points, cells = np.ascontiguousarray(broken.points), np.ascontiguousarray(broken.cells)
-        whole = source.cells.astype(np.int64)
-    else:
-        points, cells = np.zeros((0, 3)), np.zeros((0, 4), dtype=np.int64)
-        whole = cells
-    partition = compat.cell_partitioner(dmesh.GhostMode.shared_facet)
+    points, cells = np.zeros((0, 3)), np.zeros((0, 4), dtype=np.int64)
+    if here is not None:
+        points, cells = np.ascontiguousarray(here.broken.points), np.ascontiguousarray(here.broken.cells)
 
-    def as_if_whole(ranks: MPI.Comm, parts: int, types: Any, _cells: Any) -> Any:
+    def as_if_whole(_comm: MPI.Comm, parts: int, _types: Any, _cells: Any) -> Any:
         """Partition the uncut mesh: then both sides of each cut facet are local (one as a ghost, perhaps)."""
-        return partition(ranks, parts, types, [np.ascontiguousarray(whole).ravel()])
+        if here is None:
+            return compat.destinations(np.zeros(0, np.int32), np.zeros(1, np.int32))
+        return compat.destinations(*parting.destinations(here.source, here.links.near, parts))
 
     element = basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,), dtype=np.float64)
-    partitioner = as_if_whole if comm.size > 1 else None  # one rank: half of the time to make the mesh
+    partitioner = as_if_whole if comm.size > 1 else None
     mesh = compat.create_mesh(comm, cells, points, ufl.Mesh(element), partitioner)
-    for pair in ((3, 2), (2, 3), (3, 3), (3, 0), (2, 0)):
-        mesh.topology.create_connectivity(*pair)
     cell_index = compat.original_cells(mesh).astype(np.int64)
     point_index = np.asarray(mesh.geometry.input_global_indices).astype(np.int64)
-    local_cell = np.full(len(plan.cell_phase), -1, dtype=np.int64)
+    local_cell = np.full(len(plan.cell_phase), -1, dtype=np.int32)
     local_cell[cell_index] = np.arange(len(cell_index))
     cell_tags = dmesh.meshtags(
         mesh, 3, np.arange(len(cell_index), dtype=np.int32), plan.cell_phase[cell_index].astype(np.int32)
     )
     return Domain(
         mesh, plan.phases, plan.lower, plan.upper, cell_tags,
-        _meshtags_of_facets(mesh, plan, local_cell, point_index), plan.names,
+        _named_sides(mesh, plan, local_cell, point_index), plan.names,
         plan.cell_region[cell_index], cell_index, point_index, len(plan.cell_phase), plan.point_count,
         {name: values[cell_index] for name, values in plan.cell_fields.items()},
-        _local_cuts(mesh, plan, local_cell, point_index), source, None if broken is None else broken.parent,
-        None if broken is None else broken.cells,
+        _local_cuts(mesh, plan, local_cell, point_index),
+        *((None,) * 4 if here is None else (here.source, here.links, here.broken.parent, here.broken.cells)),
     )  # fmt: skip
 
 
-def _meshtags_of_facets(
-    mesh: dmesh.Mesh, plan: _Plan, local_cell: npt.NDArray[np.int64], point_index: npt.NDArray[np.int64]
-) -> dmesh.MeshTags:
+def _named_sides(
+    mesh: dmesh.Mesh, plan: _Plan, local_cell: npt.NDArray[np.int32], point_index: npt.NDArray[np.int64]
+) -> NamedSides:
     cell = local_cell[plan.tagged[:, 0]]
     here = cell >= 0
-    cell, opposite, tag = cell[here], plan.tagged[here, 1], plan.tagged[here, 2]
+    cell, opposite = cell[here], plan.tagged[here, 1]
     vertices = point_index[compat.cell_nodes(mesh)[cell]]
     face = np.argmax(vertices == opposite[:, None], axis=1)  # face i is opposite of vertex i
-    facets_of_cells = np.asarray(mesh.topology.connectivity(3, 2).array).reshape(-1, 4)
-    facets, first = np.unique(facets_of_cells[cell, face], return_index=True)
-    return dmesh.meshtags(mesh, 2, facets.astype(np.int32), tag[first].astype(np.int32))
+    return NamedSides(
+        cell, face.astype(np.int8), plan.tagged[here, 2].astype(np.int32), plan.tagged[here, 3] > 0
+    )
 
 
 def _local_cuts(
-    mesh: dmesh.Mesh, plan: _Plan, local_cell: npt.NDArray[np.int64], point_index: npt.NDArray[np.int64]
+    mesh: dmesh.Mesh, plan: _Plan, local_cell: npt.NDArray[np.int32], point_index: npt.NDArray[np.int64]
 ) -> CutFacets:
     owned = mesh.topology.index_map(3).size_local
     cells = local_cell[plan.cut_cells].reshape(-1, 2)

@@ -21,20 +21,29 @@ class Clusters:
         component: (k,) face-connected component of each cell, -1 for those that do not conduct.
         spans: Direction → (components,) which reach from the lower to the upper box face.
         fractions: Direction → share of the conductors' volume that does.
+        volumes: Conductor → µm³ of it, whether it percolates or not.
     """
 
     keep: npt.NDArray[np.bool_]
     component: npt.NDArray[np.float64]
     spans: Mapping[str, npt.NDArray[np.bool_]]
     fractions: Mapping[str, float]
+    volumes: Mapping[str, float]
 
 
-def find_clusters(mesh: TetMesh, phases: Sequence[str], directions: Sequence[str], cut: Sequence[str],
-                  joined: Sequence[str]) -> Clusters:  # fmt: skip
+def find_clusters(
+    mesh: TetMesh,
+    links: cutting.Links,
+    phases: Sequence[str],
+    directions: Sequence[str],
+    cut: Sequence[str],
+    joined: Sequence[str],
+) -> Clusters:
     """Face-connected components of the conductors that reach from one box face to the opposite one.
 
     Args:
         mesh: The welded mesh.
+        links: How it hangs together.
         phases: Which conduct.
         directions: Of ``"x"``, ``"y"``, ``"z"``.
         cut: Interfaces at which the mesh is cut.
@@ -43,17 +52,18 @@ def find_clusters(mesh: TetMesh, phases: Sequence[str], directions: Sequence[str
     Returns:
         What percolates; with nothing that does, no cell is kept.
     """
-    conducts = np.isin(mesh.cell_phase(), [mesh.phases[name].label for name in phases])
-    near = cutting.adjacency(mesh.cells, len(mesh.points))
-    owner, local = cutting.cells_of_facets(mesh.cells, mesh.facets, near, len(mesh.points))
+    label, wanted = mesh.cell_phase(), {name: mesh.phases[name].label for name in phases}
+    conducts = np.isin(label, list(wanted.values()))
+    near, owner, local = links.near, links.owner, links.local
     separate = [f for name in cut if name not in joined for f in mesh.facets_of(name)]
     if separate:  # cut and without a contact: nothing passes
-        keys = owner[separate, 0] * 4 + local[separate, 0]
-        shut = np.isin(near.cells[:, 0] * 4 + near.local[:, 0], keys)
+        shut = near.at(owner[separate, 0], local[separate, 0])
         near = cutting.Adjacency(near.cells[~shut], near.local[~shut], near.outer_cells, near.outer_local)
     count, component = cutting.components(len(mesh.cells), near, conducts)
     volumes = mesh.cell_volumes()
-    total = float(volumes[conducts].sum())
+    by_label = np.bincount(label, volumes, max(mesh.phases.labels) + 1)
+    by_phase = {name: float(by_label[number]) for name, number in wanted.items()}
+    total = sum(by_phase.values())
     spans, fractions = {}, {}
     for axis in directions:
         ends = cutting.reaches(mesh, owner, component, [f"{axis}-", f"{axis}+"])
@@ -62,4 +72,4 @@ def find_clusters(mesh: TetMesh, phases: Sequence[str], directions: Sequence[str
         fractions[axis] = float(volumes[inside].sum()) / total if total else 0.0
     anywhere = np.logical_or.reduce(list(spans.values()))
     keep = conducts & (anywhere[component] if count else False)
-    return Clusters(keep, component.astype(np.float64), spans, fractions)
+    return Clusters(keep, component.astype(np.float64), spans, fractions, by_phase)

@@ -97,16 +97,16 @@ def working_part(domain: Domain, cell: Cell) -> tuple[Domain, dict[str, float]]:
     """
 
     def find() -> tuple[npt.NDArray[np.bool_], dict[str, float]]:
-        assert domain.source is not None
-        return _connected(domain.source, cell)
+        assert domain.source is not None and domain.links is not None
+        return _connected(domain.source, domain.links, cell)
 
     keep, shares = on_root(domain.comm, find)
     return domain.restricted(keep=keep, cut=cell.cuts(domain)), shares
 
 
-def _connected(mesh: TetMesh, cell: Cell) -> tuple[npt.NDArray[np.bool_], dict[str, float]]:
-    near = cutting.adjacency(mesh.cells, len(mesh.points))
-    owner, _ = cutting.cells_of_facets(mesh.cells, mesh.facets, near, len(mesh.points))
+def _connected(
+    mesh: TetMesh, links: cutting.Links, cell: Cell
+) -> tuple[npt.NDArray[np.bool_], dict[str, float]]:
     keep = np.zeros(len(mesh.cells), dtype=bool)
     volumes, label = mesh.cell_volumes(), mesh.cell_phase()
     for phases, end, what in (
@@ -114,8 +114,8 @@ def _connected(mesh: TetMesh, cell: Cell) -> tuple[npt.NDArray[np.bool_], dict[s
         ((cell.electrolyte,), cell.separator, "ions"),
     ):
         conducts = np.isin(label, [mesh.phases[p].label for p in phases])
-        count, component = cutting.components(len(mesh.cells), near, conducts)
-        reached = cutting.reaches(mesh, owner, component, [end])[end]
+        count, component = cutting.components(len(mesh.cells), links.near, conducts)
+        reached = cutting.reaches(mesh, links.owner, component, [end])[end]
         names = " and ".join(phases)
         if not reached.any():
             raise GeometryError(f"{names} does not reach {end!r}: there is no path for {what} ({count} pieces);",

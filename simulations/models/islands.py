@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import GeometryError
-from pxm2mesh.tetmesh import TetMesh
 from simulations.base import cutting
 from simulations.base.domain import Domain, on_root
 from simulations.models.supports import Fixed, Gap, Plate, Support, Symmetry
@@ -35,8 +34,8 @@ def without_islands(domain: Domain, supports: Iterable[Support]) -> Domain:
         GeometryError: Nothing is held; the message says which motion of the largest piece is free.
     """
     held = list(supports)
-    keep = on_root(domain.comm, lambda: None if domain.source is None else _held_cells(domain.source, held))
-    if keep is None or keep.all():
+    keep = on_root(domain.comm, lambda: _held_cells(domain, held))
+    if keep.all():
         return domain
     lost = int(np.sum(~keep))
     share = on_root(domain.comm, lambda: _share(domain, keep))
@@ -52,12 +51,12 @@ def _share(domain: Domain, keep: npt.NDArray[np.bool_]) -> float:
     return float(volumes[~keep].sum() / volumes.sum())
 
 
-def _held_cells(mesh: TetMesh, supports: list[Support]) -> npt.NDArray[np.bool_]:
+def _held_cells(domain: Domain, supports: list[Support]) -> npt.NDArray[np.bool_]:
     """(k,) True for the cells of pieces that are held."""
-    neighbours = cutting.adjacency(mesh.cells, len(mesh.points))
-    count, piece = cutting.components(len(mesh.cells), neighbours, np.ones(len(mesh.cells), dtype=bool))
-    owner, _ = cutting.cells_of_facets(mesh.cells, mesh.facets, neighbours, len(mesh.points))
-    facet_piece = piece[owner[:, 0]]
+    mesh, links = domain.source, domain.links
+    assert mesh is not None and links is not None
+    count, piece = cutting.components(len(mesh.cells), links.near, np.ones(len(mesh.cells), dtype=bool))
+    facet_piece = piece[links.owner[:, 0]]
     rows: list[list[Floats]] = [[] for _ in range(count)]
     for support in supports:
         facets = mesh.facets_of(support.face)

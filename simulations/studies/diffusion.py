@@ -80,20 +80,19 @@ def particles_at(whole: Domain, active: str, contact: str) -> tuple[Domain, floa
     """
 
     def find() -> tuple[npt.NDArray[np.bool_], float]:
-        mesh = whole.source
-        assert mesh is not None
-        return _touching(mesh, active, contact)
+        assert whole.source is not None and whole.links is not None
+        return _touching(whole.source, whole.links, active, contact)
 
     keep, share = on_root(whole.comm, find)
     return whole.restricted(phases=[active], keep=keep, cut=()), share
 
 
-def _touching(mesh: TetMesh, active: str, contact: str) -> tuple[npt.NDArray[np.bool_], float]:
-    near = cutting.adjacency(mesh.cells, len(mesh.points))
-    owner, _ = cutting.cells_of_facets(mesh.cells, mesh.facets, near, len(mesh.points))
+def _touching(
+    mesh: TetMesh, links: cutting.Links, active: str, contact: str
+) -> tuple[npt.NDArray[np.bool_], float]:
     inside = mesh.cell_phase() == mesh.phases[active].label
-    _, component = cutting.components(len(mesh.cells), near, inside)
-    touches = cutting.reaches(mesh, owner, component, [contact])[contact]
+    _, component = cutting.components(len(mesh.cells), links.near, inside)
+    touches = cutting.reaches(mesh, links.owner, component, [contact])[contact]
     if not touches.any():
         raise GeometryError(f"there is no interface {contact!r} in this mesh;", hint="check the phases.")
     keep = inside & touches[component]
