@@ -85,17 +85,25 @@ class Cyclic(Protocol):
 class CycleRecord:
     """Which cycles were resolved and which were jumped over.
 
+    It is all that `run_cycles` needs to go on, apart from the problem itself.
+
     Attributes:
         resolved: Numbers of the cycles that were resolved and kept.
         jumps: (cycle before, cycles jumped, relative error of the rate) of each jump that was kept.
         rejected: Jumps taken back.
         spent: Cycles resolved in all, those taken back included.
+        done: Cycles that are over, those jumped over included.
+        since: Cycles resolved since the last jump.
+        limit: Longest jump that may be tried next; 0 before the first.
     """
 
     resolved: list[int] = field(default_factory=list)
     jumps: list[tuple[int, int, float]] = field(default_factory=list)
     rejected: int = 0
     spent: int = 0
+    done: int = 0
+    since: int = 0
+    limit: int = 0
 
 
 def run_cycles(
@@ -104,6 +112,7 @@ def run_cycles(
     options: JumpOptions | None = None,
     *,
     comm: MPI.Comm = MPI.COMM_SELF,
+    record: CycleRecord | None = None,
     accepted: Callable[[int], None] = lambda number: None,
 ) -> CycleRecord:
     """Go through many cycles, resolving few of them.
@@ -114,9 +123,11 @@ def run_cycles(
 
     Args:
         problem: What is cycled.
-        cycles: How many.
+        cycles: How many in all.
         options: How to jump.
         comm: The ranks of the problem.
+        record: Where to go on; new if None. A copy of it, and of the problem's state, made in ``accepted`` while
+            ``record.since < options.resolve`` leads to the same end.
         accepted: Called after each cycle that is kept, with its number from 1.
 
     Returns:
@@ -125,36 +136,49 @@ def run_cycles(
     References:
         Cojocaru, Karlsson, Int. J. Fatigue 28 (2006) 1677.
     """
-    options, record, done = options or JumpOptions(), CycleRecord(), 0
-    limit = options.longest
-    rate = np.zeros(0)
-    while done < cycles:
-        for _ in range(min(options.resolve, cycles - done)):
-            rate = _resolve(problem, record)
-            done += 1
-            record.resolved.append(done)
-            accepted(done)
-        length = min(_length(problem, rate, options, comm), limit, cycles - done - 1)
+    options = options or JumpOptions()
+    record = CycleRecord() if record is None else record
+    record.limit = record.limit or options.longest
+    while record.done < cycles:
+        rate = _resolve(problem, record)
+        record.since += 1
+        _keep(record, 1, accepted)
+        if record.since < options.resolve:
+            continue
+        record.since = 0
+        length = min(_length(problem, rate, options, comm), record.limit, cycles - record.done - 1)
         if length < 2:
-            limit = min(2 * limit, options.longest)
+            record.limit = min(2 * record.limit, options.longest)
             continue
-        kept = problem.state()
-        problem.extrapolate(problem.history() + length * rate)
-        found = _resolve(problem, record)
-        error = _norm(comm, found - rate) / max(_norm(comm, rate), 1e-300)
-        if error > options.agreement:
-            problem.restore(kept)
-            record.rejected += 1
-            limit = max(length // 2, 1)
-            log.info("cycle %d: a jump over %d errs by %.2g and is taken back", done, length, error)
-            continue
-        record.jumps.append((done, length, error))
-        log.info("cycle %d: jumped over %d cycles (%.2g)", done, length, error)
-        done += length + 1
-        record.resolved.append(done)
-        limit = min(2 * length, options.longest)
-        accepted(done)
+        _jump(problem, record, rate, length, options, comm, accepted)
     return record
+
+
+def _jump(
+    problem: Cyclic, record: CycleRecord, rate: Floats, length: int, options: JumpOptions, comm: MPI.Comm,
+    accepted: Callable[[int], None],
+) -> None:  # fmt: skip
+    """Extrapolate over ``length`` cycles and resolve the next; take it back where the rate is another one."""
+    kept = problem.state()
+    problem.extrapolate(problem.history() + length * rate)
+    found = _resolve(problem, record)
+    error = _norm(comm, found - rate) / max(_norm(comm, rate), 1e-300)
+    if error > options.agreement:
+        problem.restore(kept)
+        record.rejected += 1
+        record.limit = max(length // 2, 1)
+        log.info("cycle %d: a jump over %d errs by %.2g and is taken back", record.done, length, error)
+        return
+    record.jumps.append((record.done, length, error))
+    log.info("cycle %d: jumped over %d cycles (%.2g)", record.done, length, error)
+    record.limit = min(2 * length, options.longest)
+    _keep(record, length + 1, accepted)
+
+
+def _keep(record: CycleRecord, cycles: int, accepted: Callable[[int], None]) -> None:
+    record.done += cycles
+    record.resolved.append(record.done)
+    accepted(record.done)
 
 
 def _resolve(problem: Cyclic, record: CycleRecord) -> Floats:

@@ -45,6 +45,7 @@ class PhaseFieldOptions:
         cells_per_length: Cells that ℓ must hold; a coarser mesh is refused.
         refined: The mesh is fine only where cracks are expected: refuse a crack that leaves it, not the mesh.
         residual: Stiffness that a crack keeps.
+        transition: Strain between open and closed, in units of the critical one √(G_c/(K ℓ)).
         acceleration: Alternations that Anderson's method looks back at, 0 for plain alternation; what it proposes is
             dropped where it raises the energy.
         tolerance: Largest change of d at which alternations stop …
@@ -61,6 +62,7 @@ class PhaseFieldOptions:
     cells_per_length: float = 4.0
     refined: bool = False
     residual: float = 1e-6
+    transition: float = 0.02
     acceleration: int = 5
     tolerance: float = 1e-4
     energy_tolerance: float = 1e-6
@@ -139,6 +141,9 @@ class PhaseField:
         lower: Smallest d allowed: what it was. Set it to 1 where a crack is from the beginning.
         upper: Largest d allowed: 0 where nothing may break.
         fatigue: ᾱ in each cell, MPa.
+        last_driving: g(d) ψ⁺ of each cell when damage was last accepted, MPa.
+        toughness_left: Share of G_c that fatigue has left in each cell.
+        elastic: UFL of the stored energy.
 
     Raises:
         GeometryError: The mesh is too coarse for ℓ; says which size is needed.
@@ -173,7 +178,7 @@ class PhaseField:
         self.fatigue = fem.Function(cellwise, name="accumulated energy [MPa]")
         self.toughness_left = fem.Function(cellwise)
         self.toughness_left.x.array[:] = 1.0
-        self._last_driving = np.zeros(len(self.fatigue.x.array))
+        self.last_driving = fem.Function(cellwise)
         if not options.refined:
             self._check_size()
         self.bcs = list(conditions(self.space))
@@ -212,10 +217,14 @@ class PhaseField:
             strain = strain3(u)
             if part.eigenstrain is not None:
                 strain = strain - part.eigenstrain
-            plus, minus = split_energy(strain, part.moduli, options.split, plane=plane, star=options.star)
             if part.fracture_energy is None:
+                plus, minus = split_energy(strain, part.moduli, "none", plane=plane)
                 elastic = elastic + (plus + minus) * part.measure
                 continue
+            width = options.transition * ufl.sqrt(part.fracture_energy / options.length / part.moduli.bulk)
+            plus, minus = split_energy(
+                strain, part.moduli, options.split, plane=plane, star=options.star, width=width
+            )
             elastic = elastic + (left * plus + minus) * part.measure
             density = weight / options.length + options.length * ufl.dot(ufl.grad(d), ufl.grad(d))
             toughness = part.fracture_energy * self.toughness_left / C_W[options.model]
@@ -224,6 +233,7 @@ class PhaseField:
             driving = driving + left * plus * test / ufl.CellVolume(self.mesh) * part.measure
             size = size + toughness / options.length * ufl.TestFunction(d.function_space) * part.measure
         self._protect()
+        self.elastic = elastic
         self._elastic, self._surface, self._area = fem.form(elastic), fem.form(surface), fem.form(intact)
         self._driving = fem.form(driving)
         self._driving_vector = compat.create_vector(self._driving, cellwise)
@@ -320,8 +330,8 @@ class PhaseField:
         if threshold is None:
             return
         driving = self.driving()
-        self.fatigue.x.array[:] += np.maximum(driving - self._last_driving, 0.0)
-        self._last_driving = driving
+        self.fatigue.x.array[:] += np.maximum(driving - self.last_driving.x.array, 0.0)
+        self.last_driving.x.array[:] = driving
         self.weaken()
 
     def weaken(self) -> None:
@@ -339,19 +349,24 @@ class PhaseField:
         with vector.localForm() as local:
             return np.array(local.array)
 
+    @property
+    def scales(self) -> Floats:
+        """What small residuals of the displacement are small against; part of what a checkpoint keeps."""
+        return self._balance.scales
+
     def state(self) -> dict[str, Floats]:
         """Copies of all that a step changes."""
         return {
             "displacement": self.displacement.x.array.copy(), "damage": self.damage.x.array.copy(),
             "lower": self.lower.x.array.copy(), "fatigue": self.fatigue.x.array.copy(),
-            "driving": self._last_driving.copy(),
+            "driving": self.last_driving.x.array.copy(),
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, Floats]) -> None:
         """Go back to what `state` returned."""
         self.displacement.x.array[:], self.damage.x.array[:] = state["displacement"], state["damage"]
         self.lower.x.array[:], self.fatigue.x.array[:] = state["lower"], state["fatigue"]
-        self._last_driving = np.array(state["driving"])
+        self.last_driving.x.array[:] = state["driving"]
         self.weaken()
 
     # -- what came of it -----------------------------------------------------------------------------

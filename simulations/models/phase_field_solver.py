@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 SMALL = 40_000
 """Up to so many unknowns a direct solver is faster than multigrid."""
+_FLAT = 0.1
+"""Share of the slope at its beginning that is left where a Newton step ends."""
+_SEARCHES = 12
+"""Tries to find that place."""
 
 
 class DisplacementSolver:
@@ -30,8 +34,12 @@ class DisplacementSolver:
         energy: UFL, of the displacement.
         displacement: The unknown; its prescribed values are set from ``bcs``.
         bcs: Prescribed values.
-        tolerance: Residual relative to the largest forces.
+        tolerance: Residual relative to the largest forces …
+        energy_tolerance: … or error of the displacement in the norm of the energy, relative to the largest step.
         iterations: Newton iterations before it is given up.
+
+    Attributes:
+        scales: Largest residual (µN) and twice the largest gain of energy in a step (pJ) so far.
     """
 
     def __init__(
@@ -41,11 +49,12 @@ class DisplacementSolver:
         bcs: Sequence[Any],
         *,
         tolerance: float = 1e-8,
-        iterations: int = 50,
+        energy_tolerance: float = 1e-6,
+        iterations: int = 80,
     ) -> None:
         space = displacement.function_space
         self.displacement, self.bcs = displacement, list(bcs)
-        self.tolerance, self.iterations = tolerance, iterations
+        self.tolerance, self.energy_tolerance, self.iterations = tolerance, energy_tolerance, iterations
         residual = ufl.derivative(energy, displacement)
         self._residual = fem.form(residual)
         self._tangent = fem.form(ufl.derivative(residual, displacement))
@@ -64,7 +73,7 @@ class DisplacementSolver:
         for bc in self.bcs:
             held[bc.dof_indices()[0]] = True
         self._held = held
-        self._scale = 0.0
+        self.scales = np.zeros(2)
 
     def forces(self) -> npt.NDArray[np.float64]:
         """(owned unknowns,) derivative of the energy, prescribed unknowns included: reactions stand there."""
@@ -74,7 +83,7 @@ class DisplacementSolver:
 
     def _norm(self) -> float:
         self.forces()
-        self._scale = max(self._scale, float(self._b.norm()))
+        self.scales[0] = max(self.scales[0], float(self._b.norm()))
         free = self._b.array
         free[self._held[: len(free)]] = 0.0
         self._b.array = free  # so that PETSc knows, and does not give the norm of before
@@ -89,34 +98,58 @@ class DisplacementSolver:
         before = self.displacement.x.array.copy()
         for bc in self.bcs:
             bc.set(self.displacement.x.array)
-        norm = self._norm()
-        iteration = 0
+        norm, decrement, iteration = self._norm(), math.inf, 0
         try:
-            while norm > self.tolerance * self._scale and iteration < self.iterations:
+            while not self._settled(norm, decrement) and iteration < self.iterations:
                 iteration += 1
                 compat.assemble_matrix(self._matrix, self._tangent, self.bcs)
                 self._solver.solve(self._b, self._step)
+                decrement = -self._slope()
+                self.scales[1] = max(self.scales[1], decrement)
                 norm = self._search(norm)
         except NotConvergedError:
             self.displacement.x.array[:] = before
             raise
-        if math.isfinite(norm) and norm <= self.tolerance * self._scale:
+        if self._settled(norm, decrement):
             return iteration
         self.displacement.x.array[:] = before
         raise NotConvergedError(
-            f"no balance of the cracking solid: residual {norm:.2e} of {self._scale:.2e} µN "
+            f"no balance of the cracking solid: residual {norm:.2e} of {self.scales[0]:.2e} µN "
             f"after {iteration} iterations;",
-            reason="newton", iterations=iteration, residual=norm / max(self._scale, 1e-300),
+            reason="newton", iterations=iteration, residual=norm / max(self.scales[0], 1e-300),
             hint="take smaller load steps, or a simpler split of the energy.",
         )  # fmt: skip
 
+    def _settled(self, norm: float, decrement: float) -> bool:
+        """Whether the residual is small, or the last step gained too little energy to matter."""
+        gain = self.energy_tolerance**2 * self.scales[1]
+        return math.isfinite(norm) and (norm <= self.tolerance * self.scales[0] or decrement <= gain)
+
     def _search(self, norm: float) -> float:
-        """Take the Newton step, or the part of it that lowers the residual."""
+        """Take the Newton step, or the part of it at which the energy is least along it.
+
+        The residual may grow where cells open or close; the energy is convex. False position finds where its slope
+        along the step vanishes.
+        """
+        low, low_slope, high = 0.0, self._slope(), 1.0
+        enough = _FLAT * abs(low_slope)
         taken, new = 1.0, self._moved(-1.0)
-        while not new < norm and taken > 0.02:
-            new = self._moved(taken / 2)
-            taken /= 2
+        slope = high_slope = self._slope()
+        for _ in range(_SEARCHES):
+            if new < norm / 2 or abs(slope) <= enough or (taken == 1.0 and slope < 0):
+                break
+            middle = low - low_slope * (high - low) / (high_slope - low_slope)
+            new, taken = self._moved(taken - middle), middle
+            slope = self._slope()
+            if slope < 0:
+                low, low_slope, high_slope = middle, slope, high_slope / 2
+            else:
+                high, high_slope, low_slope = middle, slope, low_slope / 2
         return new
+
+    def _slope(self) -> float:
+        """Of the energy along the step."""
+        return -float(self._b.dot(self._step))
 
     def _moved(self, factor: float) -> float:
         with self._step.localForm() as local:

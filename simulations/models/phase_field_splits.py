@@ -25,7 +25,7 @@ def strain3(displacement: Any) -> Any:
 
 
 def split_energy(
-    strain: Any, moduli: Moduli, split: Split, *, plane: bool, star: float = 5.0
+    strain: Any, moduli: Moduli, split: Split, *, plane: bool, star: float = 5.0, width: Any = None
 ) -> tuple[Any, Any]:
     """ψ⁺, which damage takes away, and ψ⁻, which stays, in MPa.
 
@@ -35,27 +35,40 @@ def split_energy(
         split: One of `SPLITS`.
         plane: The third direction is a principal one (two dimensions).
         star: γ* of the star-convex split: ψ⁺ = μ|dev ε|² + K/2 (⟨tr ε⟩₊² − γ*⟨tr ε⟩₋²).
+        width: Strain over which tension passes into compression. Without one the stiffness of a broken cell leaps,
+            and Newton's method goes back and forth between open and closed.
 
     References:
         Amor, Marigo, Maurini, J. Mech. Phys. Solids 57 (2009) 1209. Miehe, Welschinger, Hofacker, Int. J. Numer.
         Methods Eng. 83 (2010) 1273. Vicentini et al., Int. J. Fract. 247 (2024) 291.
     """
     trace, deviator = ufl.tr(strain), ufl.dev(strain)
-    opening, closing = ufl.max_value(trace, 0.0), ufl.min_value(trace, 0.0)
+    opening, closing = half_square(trace, width), half_square(-trace, width)
     shear = moduli.shear * ufl.inner(deviator, deviator)
     if split == "none":
         return 0.5 * moduli.bulk * trace**2 + shear, 0.0 * trace
     if split == "volumetric-deviatoric":
-        return 0.5 * moduli.bulk * opening**2 + shear, 0.5 * moduli.bulk * closing**2
+        return moduli.bulk * opening + shear, moduli.bulk * closing
     if split == "star-convex":
-        driving = 0.5 * moduli.bulk * (opening**2 - star * closing**2) + shear
-        return driving, 0.5 * (1 + star) * moduli.bulk * closing**2
+        return moduli.bulk * (opening - star * closing) + shear, (1 + star) * moduli.bulk * closing
     lame = moduli.bulk - 2 * moduli.shear / 3
-    plus, minus = 0.5 * lame * opening**2, 0.5 * lame * closing**2
+    plus, minus = lame * opening, lame * closing
     for value in principal(strain, plane=plane):
-        plus = plus + moduli.shear * ufl.max_value(value, 0.0) ** 2
-        minus = minus + moduli.shear * ufl.min_value(value, 0.0) ** 2
+        plus = plus + 2 * moduli.shear * half_square(value, width)
+        minus = minus + 2 * moduli.shear * half_square(-value, width)
     return plus, minus
+
+
+def half_square(value: Any, width: Any = None) -> Any:
+    """½⟨v⟩₊², with a second derivative that rises from 0 to 1 over −width … width.
+
+    It is 0 at v = 0, and that of v and that of −v add up to ½v²; each is off by width²/12 outside.
+    """
+    if width is None:
+        return 0.5 * ufl.max_value(value, 0.0) ** 2
+    between = (value + width) ** 3 / (12 * width)
+    below = ufl.conditional(ufl.lt(value, -width), 0.0 * value, between)
+    return ufl.conditional(ufl.gt(value, width), 0.5 * value**2 + width**2 / 6, below) - width**2 / 12
 
 
 def principal(strain: Any, *, plane: bool) -> tuple[Any, Any, Any]:
