@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pxm2mesh.cli.options import Bin, Crop, Level, Output, Spacing
+
+if TYPE_CHECKING:
+    from pxm2mesh.phases import PhaseTable
+    from pxm2mesh.segment import SegmentOptions
+    from pxm2mesh.volume import GreyVolume
 
 EXAMPLE = 'pxm2mesh segment slices/ -o labels.tif --spacing "0.65 um" --phases "void,LPSCl,NMC"'
 
@@ -46,6 +52,17 @@ def segment(
     ] = True,
     bin: Bin = 1,
     level: Level = None,
+    variants: Annotated[
+        bool,
+        typer.Option(
+            "--variants",
+            help="Also write OUTPUT-low and OUTPUT-high, with thresholds ± shift, for `quantify --variant`.",
+        ),
+    ] = False,
+    shift: Annotated[
+        float,
+        typer.Option(help="Of the variants, as a share of the distance between neighbouring grey levels."),
+    ] = 0.1,
     min_region: Annotated[
         int | None, typer.Option(min=1, help="Regions of fewer voxels are merged into their surroundings.")
     ] = None,
@@ -76,8 +93,12 @@ def segment(
         scan, plane = turn(scan, LevelOptions.parse(level))
         turned = {"level": plane.as_dict()}
         context.obj.say(f"turned by {plane.tilt:.3f}° (rise {plane.rise[0]:.3f}°, {plane.rise[1]:.3f}°)")
-    found = segment_in_steps(scan, PhaseTable.parse(phases), options)
+    table = PhaseTable.parse(phases)
+    found = segment_in_steps(scan, table, options)
     write_volume(found.volume, output)
+    others = (
+        _write_variants(scan, table, replace(options, leap=found.leap), shift, output) if variants else []
+    )
     if preview is not None:
         write_preview(found.grey, found.volume, preview, thresholds=found.thresholds)
     facts = {
@@ -86,9 +107,24 @@ def segment(
         "thresholds": found.thresholds,
         "levels": found.levels,
         "noise": found.noise,
+        "variants": [str(path) for path in others],
     } | turned
     cuts = ", ".join(f"{t:.4g}" for t in found.thresholds)
-    context.obj.emit(facts, f"{found.volume!r}\nthresholds: {cuts}\nwritten: {output}")
+    context.obj.emit(
+        facts, f"{found.volume!r}\nthresholds: {cuts}\nwritten: {', '.join(map(str, (output, *others)))}"
+    )
+
+
+def _write_variants(
+    scan: GreyVolume, phases: PhaseTable, options: SegmentOptions, shift: float, output: Path
+) -> list[Path]:
+    from pxm2mesh.io.images import write_volume
+    from pxm2mesh.segment import threshold_variants
+
+    paths = [output.with_name(f"{output.stem}-{end}{output.suffix}") for end in ("low", "high")]
+    for volume, path in zip(threshold_variants(scan, phases, options, shift=shift), paths, strict=True):
+        write_volume(volume, path)
+    return paths
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -42,8 +42,8 @@ class Session:
 
     def emit_quantities(self, quantities: Quantities) -> None:
         """Print quantities as a table."""
-        rows = [(q.name, q.subject, format_value(q.value), q.unit if q.unit != "1" else "", q.method)
-                for q in quantities]  # fmt: skip
+        rows = [(q.name, q.subject, format_value(q.value) + format_interval(q.uncertainty),
+                 q.unit if q.unit != "1" else "", q.method) for q in quantities]  # fmt: skip
         self.emit(quantities.as_list(), lambda: table(("quantity", "of", "value", "unit", "method"), rows))
 
     def emit_run(self, run: Run) -> None:
@@ -175,6 +175,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def format_value(value: float) -> str:
     """Five significant digits; ``inf`` said as such."""
     return f"{value:.5g}"
+
+
+def format_interval(uncertainty: float | tuple[float, float] | None) -> str:
+    """`` (low … high)`` or `` ± half-width``, three significant digits; nothing where there is none."""
+    if uncertainty is None:
+        return ""
+    if isinstance(uncertainty, tuple):
+        return f" ({uncertainty[0]:.3g} … {uncertainty[1]:.3g})"
+    return f" ± {uncertainty:.2g}"
 
 
 def _bars() -> RichBars:

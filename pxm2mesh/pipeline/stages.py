@@ -248,12 +248,9 @@ def _variants(work: Work, labels: LabelVolume, progress: Progress) -> Iterator[L
         ):
             yield _repaired(found, work.study)[0]
     if section.intervals in ("boundary", "both"):
-        from pxm2mesh.quantify import boundary_variants
+        from pxm2mesh.quantify import all_boundary_variants
 
-        counts = labels.voxel_counts()
-        for phase in labels.phases:
-            if phase.role != "void" and 0 < counts[phase.name] < labels.labels.size:
-                yield from boundary_variants(labels, phase.name)
+        yield from all_boundary_variants(labels)
 
 
 def solve(work: Work, progress: Progress) -> Outcome:

@@ -10,6 +10,8 @@ from pxm2mesh.quantify.areas import AreaMethod as AreaMethod
 from pxm2mesh.quantify.areas import interface_areas as interface_areas
 from pxm2mesh.quantify.blocks import quantify_blocks as quantify_blocks
 from pxm2mesh.quantify.compare import Comparison as Comparison
+from pxm2mesh.quantify.compare import add_intervals as add_intervals
+from pxm2mesh.quantify.compare import all_boundary_variants as all_boundary_variants
 from pxm2mesh.quantify.compare import boundary_variants as boundary_variants
 from pxm2mesh.quantify.compare import compare as compare
 from pxm2mesh.quantify.compare import quantify_with_intervals as quantify_with_intervals
@@ -58,6 +60,8 @@ __all__ = [
     "ParticleTable",
     "Representativeness",
     "TransportResult",
+    "add_intervals",
+    "all_boundary_variants",
     "boundary_variants",
     "chord_lengths",
     "compare",

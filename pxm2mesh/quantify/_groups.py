@@ -13,6 +13,7 @@ from pxm2mesh.quantify._sample import Sample
 from pxm2mesh.quantify.areas import AreaMethod
 from pxm2mesh.quantify.connectivity import AXES
 from pxm2mesh.quantities import Quantity
+from pxm2mesh.volume import LabelVolume
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def transport(sample: Sample, directions: Directions) -> Rows:
     method = "finite volumes on voxels, insulated sides"
     for name in sample.present:
         for direction in directions:
-            found = tortuosity(sample.volume, name, direction)
+            found = sample.once(tortuosity, name, direction, potential=sample.keep)
             where = partial(Quantity, unit="1", phase=name, direction=direction)
             yield where("tortuosity_factor", found.tortuosity_factor, method=method)
             yield where("effective_conductivity", found.effective_conductivity, method=method)
@@ -141,6 +142,11 @@ def _is_network(sample: Sample, name: str) -> bool:
     return bool(through and pieces.voxels[largest] > 0.5 * sample.counts[name])
 
 
+def has_electrolyte(volume: LabelVolume) -> bool:
+    """Whether there is something for ions to come through."""
+    return any(p.role in ("electrolyte", "separator") for p in volume.phases)
+
+
 def particles(sample: Sample, directions: Directions) -> Rows:
     """Sizes and shapes of the particles of every active phase, and how they are supplied."""
     from pxm2mesh.quantify.particles import connected_surface, measure_particles
@@ -152,9 +158,9 @@ def particles(sample: Sample, directions: Directions) -> Rows:
         if sample.volume.particles is None and _is_network(sample, name):
             logger.warning("%s is one network, not particles: separate them first to get their sizes", name)
             continue
-        supplied = any(r in ("electrolyte", "separator") for r in roles.values())
-        supply = connected_surface(sample.volume, name) if supplied else None
-        table = measure_particles(sample.volume, name) if supply is None else supply.particles
+        supplied = has_electrolyte(sample.volume)
+        supply = sample.once(connected_surface, name) if supplied else None
+        table = sample.once(measure_particles, name) if supply is None else supply.particles
         told = "particle ids" if sample.volume.particles is not None else "6-connected pieces"
         inner = int(np.count_nonzero(~table.cut))
         edges = f"{inner} of {len(table)} inside, weighted" if inner else f"all {len(table)} cut by the box"
@@ -186,12 +192,12 @@ def pores(sample: Sample, directions: Directions) -> Rows:
         return
     method = "local thickness, by volume"
     if voids:
-        found = thickness_percentiles(local_thickness(sample.volume, *voids), (0.1, 0.5, 0.9))
+        found = thickness_percentiles(sample.once(local_thickness, *voids), (0.1, 0.5, 0.9))
         for share, value in zip((10, 50, 90), found, strict=True):
             yield Quantity(f"pore_diameter_d{share}", value, "um", method, phase=" + ".join(voids))
     for name in sample.present:
         if roles[name] not in ("void", "active"):
-            (value,) = thickness_percentiles(local_thickness(sample.volume, name), (0.5,))
+            (value,) = thickness_percentiles(sample.once(local_thickness, name), (0.5,))
             yield Quantity("local_thickness_d50", value, "um", method, phase=name)
 
 
@@ -254,7 +260,7 @@ def layers(sample: Sample, directions: Directions) -> Rows:
         return
     cathodes = [n for n in sample.present if n.lower() == "cathode"]
     for name in (*stacked, *cathodes):
-        found = layer_thickness(volume, name)
+        found = sample.once(layer_thickness, name)
         yield Quantity("thickness", found.mean, "um", "columns along z, mean", phase=name)
         yield Quantity(
             "thickness_spread", found.spread, "um", "columns along z, standard deviation", phase=name
@@ -264,13 +270,13 @@ def layers(sample: Sample, directions: Directions) -> Rows:
     has_void = "void" in roles.values()
     for collector in collectors:
         for anode in anodes if has_void else ():
-            gap = delamination(volume, collector, anode)
+            gap = sample.once(delamination, collector, anode)
             pair = f"{collector} | {anode}"
             yield Quantity("gap_area_fraction", gap.area_fraction, "1", "columns along z", interface=pair)
             yield Quantity("gap_opening", gap.mean_opening, "um", "mean over open columns", interface=pair)
     square = bool(np.isclose(volume.spacing[0], volume.spacing[1]))
     for anode in anodes if has_void and square else ():
-        cracks = crack_network(volume, anode)
+        cracks = sample.once(crack_network, anode)
         yield Quantity("crack_area_fraction", cracks.area_fraction, "1", "open columns along z", phase=anode)
         if cracks.area_fraction > 0:
             yield Quantity("crack_width", cracks.width, "um", "median over middle lines", phase=anode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,12 +54,43 @@ def quantify_with_intervals(
             "an interval needs at least one variant;", hint="give the segmentation at threshold ± Δ."
         )
     rows = quantify(nominal, only=only, directions=directions, progress=progress)
+    return add_intervals(rows, variants, only=only, directions=directions, progress=progress)
+
+
+def add_intervals(
+    rows: Quantities,
+    variants: Iterable[LabelVolume],
+    *,
+    only: Sequence[str] | None = None,
+    directions: Sequence[str] = AXES,
+    progress: Progress = SILENT,
+) -> Quantities:
+    """As `quantify_with_intervals`, for a sample that is measured already; one variant in memory at a time.
+
+    Args:
+        rows: The nominal values.
+        variants: Other segmentations.
+        only: As in `quantify`.
+        directions: As in `quantify`.
+        progress: Shows every volume's groups.
+
+    Returns:
+        The rows; ``uncertainty`` is (lowest, highest) over them and the variants.
+    """
     span: dict[_Key, list[float]] = {_key(q): [q.value] for q in rows}
     for variant in variants:
         for q in quantify(variant, only=only, directions=directions, progress=progress):
             if _key(q) in span:
                 span[_key(q)].append(q.value)
     return Quantities(replace(q, uncertainty=(min(span[_key(q)]), max(span[_key(q)]))) for q in rows)
+
+
+def all_boundary_variants(volume: LabelVolume) -> Iterator[LabelVolume]:
+    """`boundary_variants` of every phase but the voids, as far as it has voxels and does not fill the sample."""
+    counts = volume.voxel_counts()
+    for phase in volume.phases:
+        if phase.role != "void" and 0 < counts[phase.name] < volume.labels.size:
+            yield from boundary_variants(volume, phase.name)
 
 
 def boundary_variants(volume: LabelVolume, phase: str) -> tuple[LabelVolume, LabelVolume]:

@@ -45,17 +45,23 @@ def quantify(
         >>> quantify(volume, only=["porosity"])["porosity"]
         0.5
     """
+    return measure_sample(Sample(volume), only=only, directions=directions, progress=progress)
+
+
+def measure_sample(
+    sample: Sample, *, only: Sequence[str] | None, directions: Sequence[str], progress: Progress
+) -> Quantities:
+    """`quantify` of a sample that may keep its maps."""
     groups = wanted_groups(only)
     for direction in directions:
         if direction not in AXES:
             raise UsageError(f"unknown direction {direction!r};", hint='use "x", "y" or "z".')
     asked = set(only or ())
     wanted = {n for g in groups for n in GROUPS[g].names if only is None or g in asked or n in asked}
-    sample = Sample(volume)
     rows: list[Quantity] = []
     with progress.task("measuring", len(groups)) as task:
         for name in groups:
-            logger.info("measuring %s of %r", name, volume)
+            logger.info("measuring %s of %r", name, sample.volume)
             found = GROUPS[name].measure(sample, tuple(directions))
             rows.extend(q for q in found if q.name in wanted)
             task.advance(note=name)
