@@ -26,7 +26,10 @@ Floats = npt.NDArray[np.float64]
 
 BROKEN = 0.99
 """Damage from which a bond counts as broken, even while its faces touch."""
-_STATE = ("damage", "opened", "separation", "dissipated", "viscous", "fatigue", "last_energy")
+_STATE = (
+    "damage", "opened", "separation", "dissipated", "viscous", "fatigue", "last_energy", "stored",
+    "traction", "drag", "parted",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,11 @@ class CohesiveInterfaces:
         opened: (n, q) 1 where the gap has once been open.
         separation: (n, q, 3) µm, at the beginning of the step.
         dissipated: (n, q) J/m², what damage has cost so far.
+        stored: (n, q) J/m², what the bonds can give back, at the beginning of the step.
         viscous: (n, q) J/m², what the viscosity has taken on top.
+        traction: (n, q, 3) MPa, at the beginning of the step.
+        drag: (n, q, 3) MPa, the viscous part of it.
+        parted: (n, q, 3) µm, the jump at the beginning of the step.
         fatigue: (n, q) J/m², accumulated ⟨Δ(1−D)½Kδ²⟩₊.
 
     Raises:
@@ -84,8 +91,10 @@ class CohesiveInterfaces:
         self._where = [(law, self.interface.tags == domain.tag(name)) for name, law in self.laws.items()]
         self.step = float("inf")
         self.damage, self.opened, self.dissipated = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self.separation = np.zeros((*shape, 3))
-        self.viscous, self.fatigue, self.last_energy = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.separation, self.parted = np.zeros((*shape, 3)), np.zeros((*shape, 3))
+        self.traction, self.drag = np.zeros((*shape, 3)), np.zeros((*shape, 3))
+        self.viscous, self.stored = np.zeros(shape), np.zeros(shape)
+        self.fatigue, self.last_energy = np.zeros(shape), np.zeros(shape)
 
     # -- what the solver asks for ------------------------------------------------------------------
 
@@ -132,7 +141,7 @@ class CohesiveInterfaces:
         shape = self.damage.shape
         scalars = ("damage", "mixture", "opening", "gap", "driving")
         parts = {name: np.zeros(shape) for name in scalars}
-        parts |= {"traction": np.zeros((*shape, 3)), "separation": np.zeros((*shape, 3))}
+        parts |= {name: np.zeros((*shape, 3)) for name in ("traction", "separation", "drag")}
         parts |= {"tangent": np.zeros((*shape, 3, 3))}
         for law, where in self._where:
             found = respond(
@@ -165,18 +174,23 @@ class CohesiveInterfaces:
     def accept(self) -> None:
         """The end of the step is the beginning of the next one."""
         now, weak = self.tractions(), self.weakening()
+        # by the trapezoidal rule, as all works are: with the drag at the end alone snaps lose or gain some per cent
+        self.viscous += ((self.drag + now.drag) / 2 * (now.separation - self.separation)).sum(axis=-1)
         for law, where in self._where:
             grown, mixture, left = now.damage[where], now.mixture[where], weak[where]
             cost = law.dissipated(grown, mixture, left) - law.dissipated(self.damage[where], mixture, left)
             self.dissipated[where] += np.where(grown > self.damage[where], cost, 0.0)
-            moved = ((now.separation[where] - self.separation[where]) ** 2).sum(axis=-1)
-            resisting = 1 - law.spent(self.damage[where], mixture * 0, left)
-            self.viscous[where] += law.drag * resisting * moved / self.step
             energy = (1 - grown) * now.driving[where]
             self.fatigue[where] += np.maximum(energy - self.last_energy[where], 0.0)
             self.last_energy[where] = energy
             self.opened[where] = np.maximum(self.opened[where], now.gap[where] > law.open_gap)
         self.damage, self.separation = now.damage, now.separation
+        self.traction, self.drag, self.parted, self.stored = (
+            now.traction,
+            now.drag,
+            self.jump(),
+            self._stored(now),
+        )
 
     def state(self) -> dict[str, Floats]:
         """Copies of all that a step changes."""
@@ -198,6 +212,23 @@ class CohesiveInterfaces:
         """Share of G_c that all bonds together spend in the step that is being attempted."""
         whole = self.interface.integral(np.ones_like(self.damage))
         return self.interface.integral(self._change()) / whole
+
+    def work_error(self) -> float:
+        """By how much the trapezoidal rule misses the work on the bonds in this step, as a share of all that they take.
+
+        Between the ends of the step the separation grows evenly, and the traction has kinks: it rises, then falls. The
+        same share is missing from the balance of energy, as the work of the loads is found by the same rule.
+        """
+        now, weak = self.tractions(), self.weakening()
+        trapezoid = ((self.traction + now.traction) / 2 * (self.jump() - self.parted)).sum(axis=-1)
+        viscous = ((self.drag + now.drag) / 2 * (now.separation - self.separation)).sum(axis=-1)
+        stored, cost, whole = self._stored(now), np.zeros_like(viscous), np.zeros_like(viscous)
+        for law, where in self._where:
+            at = now.mixture[where], weak[where]
+            cost[where] = law.dissipated(now.damage[where], *at) - law.dissipated(self.damage[where], *at)
+            whole[where] = law.dissipated(np.ones_like(at[0]), *at)
+        missed = self.interface.integral(stored - self.stored + cost + viscous - trapezoid)
+        return missed / self.interface.integral(whole)
 
     def _change(self) -> Floats:
         """(n, q) share of G_c that each point spends in this step."""
@@ -245,17 +276,22 @@ class CohesiveInterfaces:
 
     def energies(self) -> dict[str, float]:
         """Stored in the bonds, dissipated by damage and by viscosity, pJ."""
-        now = self.tractions()
+        integral = self.interface.integral
+        return {
+            "stored": integral(self._stored(self.tractions())),
+            "dissipated": integral(self.dissipated),
+            "viscous": integral(self.viscous),
+        }
+
+    def _stored(self, now: Tractions) -> Floats:
+        """(n, q) J/m²."""
         stored = np.zeros_like(self.damage)
         for law, where in self._where:
             held = np.maximum(1 - now.damage[where], law.residual)
             stored[where] = (
                 held * now.driving[where] + 0.5 * law.stiffness * np.minimum(now.gap[where], 0) ** 2
             )
-        integral = self.interface.integral
-        return {
-            "stored": integral(stored), "dissipated": integral(self.dissipated), "viscous": integral(self.viscous)
-        }  # fmt: skip
+        return stored
 
     def averages(self) -> dict[str, Floats]:
         """(n,) means over each facet: damage, gap (µm), sliding (µm), normal traction (MPa), transfer."""

@@ -244,6 +244,7 @@ class Tractions:
         opening: (n, q) δ = √(⟨δₙ⟩² + δ_s²), µm.
         gap: (n, q) δₙ, µm; negative where faces press on each other.
         driving: (n, q) ½ K δ², what damage releases, J/m².
+        drag: (n, q, 3) MPa, the part of the traction that is viscous.
     """
 
     traction: Floats
@@ -254,6 +255,7 @@ class Tractions:
     opening: Floats
     gap: Floats
     driving: Floats
+    drag: Floats
 
 
 def respond(
@@ -303,8 +305,11 @@ def respond(
     gradient = by_opening[..., None] * direction + by_mixture[..., None] * of_mixture
     gradient = np.where(active[..., None], gradient, 0.0)
     tangent = tangent - stiffness * np.einsum("fqa,fqb->fqab", separation, gradient)
+    drag = np.zeros_like(traction)
     if law.viscosity > 0 and before is not None and np.isfinite(step):
-        drag = law.drag / step * (1 - law.spent(damage, mixture * 0, weakening))[..., None]
-        traction = traction + drag * (separation - before)
-        tangent = tangent + drag[..., None] * free
-    return Tractions(traction, tangent, new, mixture, separation, opening, gap, 0.5 * stiffness * opening**2)
+        rate = law.drag / step * (1 - law.spent(damage, mixture * 0, weakening))[..., None]
+        drag = rate * (separation - before)
+        traction = traction + drag
+        tangent = tangent + rate[..., None] * free
+    driving = 0.5 * stiffness * opening**2
+    return Tractions(traction, tangent, new, mixture, separation, opening, gap, driving, drag)

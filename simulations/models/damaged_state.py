@@ -203,7 +203,7 @@ class DamagedState:
         )
         lower, upper = self._box()
         box = float(np.prod(upper - lower))
-        return (self._void + box - domain.box_volume - solid) / box
+        return max(self._void + box - domain.box_volume - solid, 0.0) / box  # faces that press overlap a little
 
     def _box(self) -> tuple[Floats, Floats]:
         """Corners of the box where the mean displacements of its faces have brought them, µm."""

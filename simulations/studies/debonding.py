@@ -35,6 +35,9 @@ Floats = npt.NDArray[np.float64]
 DIRECT_BELOW = 60_000
 """Unknowns up to which the softening interfaces are solved by factorisation: faster and surer than GMRES."""
 
+WORK_ERROR = 0.002
+"""Share of the bonds' energy that a step may lose in the integral of the work: kinks in the traction cost steps."""
+
 
 def debond(task: Task) -> Answer:
     """Apply the loads of a ``model = "debonding"`` entry.
@@ -102,8 +105,9 @@ class BondedBody(LoadedBody):
         super().attempt(step)
 
     def error(self) -> float:
-        """Square of the largest share of G_c that a point spends, in units of the limit."""
-        return (self.cohesion.largest_change() / self._limit) ** 2
+        """Square of the largest share of G_c that a point spends, and of the work that is missed, by their limits."""
+        spent = self.cohesion.largest_change() / self._limit
+        return max(spent, abs(self.cohesion.work_error()) / WORK_ERROR) ** 2
 
     def row(self) -> dict[str, float]:
         """Also areas and energies of the bonds."""
@@ -199,6 +203,8 @@ class _BondRun(LoadRun):
         return self.path.with_name(f"{self.path.stem}-bonds-{rows}.npz")
 
     def _save(self) -> None:
+        if self.loads.rows == self.position:  # a load has ended
+            self._add_load()
         save_bonds(self._file(self.table.rows), self.body.cohesion)
         super()._save()
         on_root(self.task.comm, self._tidy)

@@ -330,12 +330,14 @@ class LoadedBody:
         fields = {"displacement", *self.solid.history()}
         scalars = {k: v.tolist() for k, v in self.solid.state().items() if k not in fields}
         return {"time": self.time, "held": self.held, "plate": self._plate, "external": self.external,
+                "iterations": (self.iterations, self.linear_iterations),
                 "chemical": self.chemical, "lithiation": self.lithiation, "scalars": scalars, "now": self._now,
                 "from": self._from, "x_from": self._x_from}  # fmt: skip
 
     def resume(self, numbers: Mapping[str, Any]) -> None:
         """Go on from `numbers`; `kept_fields` have been filled."""
         self.time, self.external, self.chemical = numbers["time"], numbers["external"], numbers["chemical"]
+        self.iterations, self.linear_iterations = numbers["iterations"]
         self.solid.restore({**self.solid.state(), **{k: np.array(v) for k, v in numbers["scalars"].items()}})
         self._plate, self._from, self._x_from = numbers["plate"], numbers["from"], dict(numbers["x_from"])
         self._put(numbers["lithiation"])

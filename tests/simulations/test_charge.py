@@ -86,11 +86,11 @@ def rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "scalars.csv").read_text().splitlines()))
 
 
-def start_and_kill(folder: Path, ranks: int = 1) -> None:
+def start_and_kill(folder: Path, ranks: int = 1, *, checkpoint: str = "half-cell.npz") -> None:
     """Killed as soon as there is a checkpoint."""
     running = start(folder, ranks)
-    checkpoint, deadline = folder / "checkpoints" / "half-cell.npz", time.monotonic() + 300
-    while not checkpoint.exists() and running.poll() is None and time.monotonic() < deadline:
+    file, deadline = folder / "checkpoints" / checkpoint, time.monotonic() + 300
+    while not file.exists() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert running.poll() is None, "the run ended before its first checkpoint"
     running.send_signal(signal.SIGKILL if ranks == 1 else signal.SIGTERM)  # mpirun kills its ranks then
