@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from pxm2mesh.errors import Pxm2meshError, did_you_mean
+from pxm2mesh.study.mechanics import Mechanics
 from pxm2mesh.study.model import Study
 from pxm2mesh.study.names import Path as KeyPath
 from pxm2mesh.study.physics import HalfCell
@@ -19,6 +20,9 @@ _HALF_CELL = {
     "electrolyte": ("transport.ionic_conductivity",),
     "binder": ("transport.electronic_conductivity",),
 }  # fmt: skip
+_ELASTIC = ("elastic.youngs_modulus", "elastic.poisson_ratio")
+_SWELLING = ("swelling.volume_strain", *_ELASTIC)
+_PLASTIC = ("plastic.yield_stress",)
 
 
 @dataclass(frozen=True)
@@ -138,8 +142,11 @@ def _half_cell(cell: HalfCell, path: KeyPath) -> Iterator[Finding]:
 
 
 def _materials(study: Study) -> Iterator[Finding]:
-    """Named materials exist, and those of a half-cell have what it needs."""
-    if not study.materials and not any(isinstance(p, HalfCell) for p in study.physics):
+    """Named materials exist, and those of each computation have what it needs."""
+    needs = [
+        need for i, physics in enumerate(study.physics) for need in _needs(study, physics, ("physics", i))
+    ]
+    if not study.materials and not needs:
         return
     from pxm2mesh.materials import read_material
 
@@ -150,19 +157,49 @@ def _materials(study: Study) -> Iterator[Finding]:
         except Pxm2meshError as error:
             broken.add(phase)
             yield Finding(("materials", phase), error.message, error.hint)
-    phases = study.volume.phase_table()
-    for i, physics in enumerate(study.physics):
-        if not isinstance(physics, HalfCell) or phases is None or physics.active == physics.electrolyte:
+    phases, told = study.volume.phase_table(), set()
+    for phase, role, parameters, path in needs:
+        if phases is None or phase in broken or phase not in phases:
             continue
+        material = study.materials.get(phase, phases[phase].material)
+        where: KeyPath = ("materials", phase) if phase in study.materials else path
+        if material == "void":
+            hint = f"leave it empty: exclude = [{phase!r}] in [mesh].".replace("'", '"')
+            yield Finding(where, f"{phase!r} would have to be {role};", hint)
+            continue
+        try:
+            found = read_material(material)
+            for parameter in parameters:
+                found.require(parameter, purpose=f"{phase} as {role}")
+        except Pxm2meshError as error:
+            if (where, error.message) not in told:
+                yield Finding(where, error.message, error.hint)
+            told.add((where, error.message))
+
+
+def _needs(
+    study: Study, physics: object, path: KeyPath
+) -> Iterator[tuple[str, str, tuple[str, ...], KeyPath]]:
+    """Phase, what it is there, parameters that its material must have for that, and the key that asks for it."""
+    table = study.volume.phase_table()
+    meshed = [] if table is None else [p.name for p in table if p.name not in study.mesh.exclude]
+    if isinstance(physics, HalfCell) and physics.active != physics.electrolyte:
         for key, parameters in _HALF_CELL.items():
             phase = getattr(physics, key)
-            if phase is None or phase in broken or phase not in phases:
-                continue
-            material = study.materials.get(phase, phases[phase].material)
-            try:
-                found = read_material(material)
-                for parameter in parameters:
-                    found.require(parameter, purpose=f"{phase} as {key} of a half-cell")
-            except Pxm2meshError as error:
-                where: KeyPath = ("materials", phase) if phase in study.materials else ("physics", i, key)
-                yield Finding(where, error.message, error.hint)
+            if phase is not None:
+                yield phase, f"{key} of a half-cell", parameters, (*path, key)
+        if physics.mechanics is not None:
+            inside: KeyPath = (*path, "mechanics")
+            yield physics.active, "active of a half-cell with mechanics", _SWELLING, inside
+            yield from _solids(meshed, physics.mechanics.plastic or (), inside)
+    if isinstance(physics, Mechanics):
+        yield from _solids(meshed, physics.plastic, path)
+
+
+def _solids(
+    meshed: Iterable[str], plastic: Iterable[str], path: KeyPath
+) -> Iterator[tuple[str, str, tuple[str, ...], KeyPath]]:
+    for phase in meshed:
+        yield phase, "a solid, as it has cells", _ELASTIC, path
+    for phase in plastic:
+        yield phase, "a phase that flows", _PLASTIC, (*path, "plastic")

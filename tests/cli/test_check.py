@@ -56,6 +56,11 @@ protocol = [
 [solver]
 ranks = 1
 """
+PRESSED = """\
+[[physics]]
+model = "mechanics"
+loads = ["5 MPa"]
+"""
 SCAN = "thresholds = [9000, 21000]\n\n[mesh]"
 
 # what is written, what a user wrote instead, line and column, and words of the remedy
@@ -106,6 +111,8 @@ MISTAKES = {
     "active material as its own electrolyte": ('electrolyte = "LPSCl"', 'electrolyte = "NMC"', 34, 1,
                                                "the phase that carries ions"),
     "a material that cannot do it": ('NMC = "NMC811"', 'NMC = "Cu"', 18, 1, "transport.diffusivity"),
+    "a phase that flows without a yield stress": ("[solver]", f'{PRESSED}plastic = ["NMC"]\n\n[solver]', 18, 1,
+                                                  "plastic.yield_stress"),
     # the world around
     "a file that is not there": ('"labels.tif"', '"label.tif"', 2, 1, "check the path"),
     "more ranks than cores": ("ranks = 1", "ranks = 4096", 41, 1, "write ranks ="),
@@ -151,6 +158,23 @@ def test_a_mesh_that_does_not_fit_into_memory_is_found(folder: Path, monkeypatch
     problem = examine_study(folder / "study.toml").problems[0]
     assert (problem.line, problem.column, problem.key) == (10, 1, "mesh.cell_size")
     assert "0.3 GB are free" in problem.message
+
+
+def test_mechanics_of_a_half_cell_asks_for_elastic_values_of_all_that_has_cells(folder: Path) -> None:
+    """Else the run ends after the mesh is made. The mistake: looking at the phases of the half-cell only."""
+    ions = 'name = "ions"\n[transport]\nionic_conductivity = { value = 1.6, unit = "mS/cm" }\n'
+    (folder / "ions.toml").write_text(ions, encoding="utf-8")
+    good = GOOD.replace("[solver]", '[physics.mechanics]\npressure = "5 MPa"\n\n[solver]')
+    for written, instead, key, remedy in (
+        ('LPSCl = "LPSCl"', f'LPSCl = "{folder / "ions.toml"}"', "materials.LPSCl", "elastic.youngs_modulus"),
+        ('exclude = ["void"]', "exclude = []", "physics[2].mechanics", 'exclude = ["void"]'),
+    ):
+        (folder / "study.toml").write_text(good.replace(written, instead), encoding="utf-8")
+        found = check_study(folder / "study.toml")[1]
+        assert [p.key for p in found] == [key]
+        assert remedy in f"{found[0].message} {found[0].hint}"
+    (folder / "study.toml").write_text(good, encoding="utf-8")
+    assert check_study(folder / "study.toml")[1] == []
 
 
 def test_what_needs_no_data_stops_a_run_too(folder: Path) -> None:
