@@ -78,6 +78,8 @@ class Cracking(Section):
         split: Which part of the elastic energy drives cracks.
         cells_per_length: Cells that ℓ must hold; a coarser mesh is refused.
         steps: Increments from ``initial`` to ``until``.
+        cycles: How often to go there and back; once there if absent.
+        fatigue: What cycles do to the toughness; needed with ``cycles``, which change nothing without it.
         write_every: Fields are written after so many increments.
     """
 
@@ -91,6 +93,8 @@ class Cracking(Section):
     split: Literal["none", "volumetric-deviatoric", "spectral", "star-convex"] = "volumetric-deviatoric"
     cells_per_length: float = Field(default=4.0, ge=1)
     steps: int = Field(default=20, ge=1, le=10000)
+    cycles: int | None = Field(default=None, ge=1)
+    fatigue: Fatigue | None = None
     write_every: int = Field(default=5, ge=1)
 
     @model_validator(mode="after")
@@ -99,5 +103,10 @@ class Cracking(Section):
             raise problem(
                 f"a rate of {self.rate:g}C does not lead from x = {self.initial:g} to {self.until:g};",
                 "a positive rate charges: x falls.",
+            )
+        if (self.cycles is None) != (self.fatigue is None):
+            raise problem(
+                "cycles and fatigue belong together;",
+                "give cycles = N and a [physics.fatigue] table, or neither: without it a cycle changes nothing.",
             )
         return self

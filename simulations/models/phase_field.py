@@ -143,7 +143,6 @@ class PhaseField:
         fatigue: ᾱ in each cell, MPa.
         last_driving: g(d) ψ⁺ of each cell when damage was last accepted, MPa.
         toughness_left: Share of G_c that fatigue has left in each cell.
-        elastic: UFL of the stored energy.
 
     Raises:
         GeometryError: The mesh is too coarse for ℓ; says which size is needed.
@@ -204,9 +203,8 @@ class PhaseField:
 
     def _build(self, cellwise: fem.FunctionSpace) -> None:
         u, d, options = self.displacement, self.damage, self.options
-        plane = self.mesh.geometry.dim == 2
         weight = d if options.model == "AT1" else d**2
-        left = (1 - d) ** 2 + options.residual
+        left = self.stiffness_left(d)
         test = ufl.TestFunction(cellwise)
         elastic: Any = 0
         surface: Any = 0
@@ -217,14 +215,10 @@ class PhaseField:
             strain = strain3(u)
             if part.eigenstrain is not None:
                 strain = strain - part.eigenstrain
+            plus, minus = self.densities(part, strain)
             if part.fracture_energy is None:
-                plus, minus = split_energy(strain, part.moduli, "none", plane=plane)
                 elastic = elastic + (plus + minus) * part.measure
                 continue
-            width = options.transition * ufl.sqrt(part.fracture_energy / options.length / part.moduli.bulk)
-            plus, minus = split_energy(
-                strain, part.moduli, options.split, plane=plane, star=options.star, width=width
-            )
             elastic = elastic + (left * plus + minus) * part.measure
             density = weight / options.length + options.length * ufl.dot(ufl.grad(d), ufl.grad(d))
             toughness = part.fracture_energy * self.toughness_left / C_W[options.model]
@@ -233,7 +227,6 @@ class PhaseField:
             driving = driving + left * plus * test / ufl.CellVolume(self.mesh) * part.measure
             size = size + toughness / options.length * ufl.TestFunction(d.function_space) * part.measure
         self._protect()
-        self.elastic = elastic
         self._elastic, self._surface, self._area = fem.form(elastic), fem.form(surface), fem.form(intact)
         self._driving = fem.form(driving)
         self._driving_vector = compat.create_vector(self._driving, cellwise)
@@ -249,6 +242,23 @@ class PhaseField:
             atol=1e-8 * float(scale.norm()),
             method=options.method,
         )
+
+    def stiffness_left(self, damage: Any) -> Any:
+        """g(d) = (1 − d)² and what a crack keeps."""
+        return (1 - damage) ** 2 + self.options.residual
+
+    def densities(self, part: Part, strain: Any) -> tuple[Any, Any]:
+        """ψ⁺, which damage takes away, and ψ⁻ of a part, MPa.
+
+        Args:
+            part: Which.
+            strain: Elastic strain, 3 × 3 UFL.
+        """
+        options, plane = self.options, self.mesh.geometry.dim == 2
+        if part.fracture_energy is None:
+            return split_energy(strain, part.moduli, "none", plane=plane)
+        width = options.transition * ufl.sqrt(part.fracture_energy / options.length / part.moduli.bulk)
+        return split_energy(strain, part.moduli, options.split, plane=plane, star=options.star, width=width)
 
     def _protect(self) -> None:
         """No damage at nodes that no breakable part touches."""

@@ -1,41 +1,47 @@
-"""Particles that crack while they are charged or discharged: diffusion, stress and a phase field."""
+"""The study of particles that crack while they are charged, discharged, or cycled."""
 
 from __future__ import annotations
 
 import logging
+import math
 import time as clock
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
+import ufl
 from dolfinx import fem
 
 from pxm2mesh.errors import StudyError
 from pxm2mesh.materials import Material
+from pxm2mesh.progress import Task as ProgressTask
 from pxm2mesh.quantities import Quantities, Quantity
-from pxm2mesh.study.damage import Cracking as CrackingSection
-from simulations.base.domain import Domain, on_root
-from simulations.base.fields import gather_nodes, node_blocks
+from pxm2mesh.study.damage import Cracking
+from simulations.base.checkpoint import load_checkpoint, save_checkpoint
+from simulations.base.domain import Domain
 from simulations.base.output import ResultSeries, ScalarTable
-from simulations.base.stepping import StepOptions, run_until
-from simulations.models.diffusion import Diffusion
-from simulations.models.mechanics import chemical_strain, moduli_of
-from simulations.models.phase_field import Part, PhaseField, PhaseFieldOptions
+from simulations.base.stepping import StepOptions, StepStatistics, run_until
+from simulations.models.fatigue import CycleRecord, JumpOptions, run_cycles
+from simulations.studies.cracking import CrackingParticles, ParticleCycles
 from simulations.studies.mechanics import unstrained_at
 from simulations.studies.task import Answer, Task
 
 log = logging.getLogger(__name__)
 
 COLUMNS = (
-    "step", "time [s]", "mean lithiation [1]", "lowest lithiation [1]", "highest lithiation [1]", "largest damage [1]",
-    "crack area [um2]", "broken volume fraction [1]", "elastic energy [pJ]", "surface energy [pJ]", "alternations",
-    "wall time [s]",
+    "step", "cycle", "time [s]", "mean lithiation [1]", "lowest lithiation [1]", "highest lithiation [1]",
+    "largest damage [1]", "crack area [um2]", "broken volume fraction [1]", "elastic energy [pJ]",
+    "surface energy [pJ]", "work of swelling [pJ]", "energy set free [pJ]", "alternations", "wall time [s]",
+)  # fmt: skip
+CYCLE_COLUMNS = (
+    "cycle", "jumped over before it", "largest damage [1]", "crack area [um2]", "broken volume fraction [1]",
+    "surface energy [pJ]", "least toughness left [1]", "wall time [s]",
 )  # fmt: skip
 BROKEN = 0.9
 """Damage from which a place counts as cracked."""
 
 
 def crack(task: Task) -> Answer:
-    """Charge or discharge the particles of a ``model = "cracking"`` entry.
+    """Charge or discharge the particles of a ``model = "cracking"`` entry, once or in cycles.
 
     Args:
         task: The entry with its study, mesh and folder.
@@ -43,142 +49,202 @@ def crack(task: Task) -> Answer:
     Returns:
         Crack area, its energy, and when cracks began.
     """
-    physics: CrackingSection = task.physics
+    physics: Cracking = task.physics
     domain = task.domain(phases=[physics.phase], cut=())
-    material = _material(task, domain)
-    purpose = {"purpose": "cracks in particles"}
-    c_max = float(material.require("transport.maximum_concentration", **purpose))
-    volume = domain.volume()
-    faces = [name for name in domain.facet_names]
-    area = sum(domain.area(name) for name in faces)
-    flux = physics.rate * c_max * volume / area / 3600
-    diffusion = Diffusion(
-        domain, material.require("transport.diffusivity", **purpose), c_max, physics.initial,
-        flux=dict.fromkeys(faces, flux),
-    )  # fmt: skip
-    body = cracking_body(domain, material, physics, diffusion.x)
-    rows = _advance(task, domain, diffusion, body, volume)
-    last = rows[-1]
-    began = next(
-        (row["mean lithiation [1]"] for row in rows if row["largest damage [1]"] > 0.5), float("nan")
-    )
+    run = CrackRun(task, CrackingParticles(domain, _material(task, domain), physics))
+    run.go()
+    body, phase = run.particles.body, physics.phase
     method = f"phase field {physics.crack_model}, length {physics.length.value:g} um"
     quantities = [
-        Quantity("crack_area", last["crack area [um2]"], "um2", method, phase=physics.phase),
-        Quantity("crack_energy", last["surface energy [pJ]"], "pJ", method, phase=physics.phase),
+        Quantity("crack_area", body.crack_area(), "um2", method, phase=phase),
+        Quantity("crack_energy", body.surface_energy(), "pJ", method, phase=phase),
     ]
-    if began == began:
-        quantities.append(Quantity("lithiation_at_first_crack", began, "1", method, phase=physics.phase))
-    else:
+    if run.began is None:
         log.info("no crack formed")
-    return Answer(
-        Quantities(quantities),
-        {"steps": len(rows) - 1, "alternations": sum(int(row["alternations"]) for row in rows),
-         "unknowns": 4 * domain.point_total},
-    )  # fmt: skip
+    else:
+        quantities.append(Quantity("lithiation_at_first_crack", run.began, "1", method, phase=phase))
+    facts: dict[str, Any] = {
+        "events": run.events, "steps": run.statistics.accepted, "failed": run.statistics.failed,
+        "alternations": run.particles.alternations, "unknowns": 4 * domain.point_total,
+    }  # fmt: skip
+    if physics.cycles is not None:
+        facts["cycles"] = asdict(run.record)
+    return Answer(Quantities(quantities), facts)
 
 
 def _material(task: Task, domain: Domain) -> Material:
     """Of the particles, free of strain at the initial state."""
-    physics: CrackingSection = task.physics
+    physics: Cracking = task.physics
     found = task.materials(domain, [physics.phase])[physics.phase]
     if found.swelling is None or found.swelling.volume_strain is None:
         raise StudyError(f"material {found.name!r} does not swell;", hint="give it a swelling.volume_strain.")
     return unstrained_at(found, physics.initial)
 
 
-def cracking_body(
-    domain: Domain, material: Material, physics: CrackingSection, x: fem.Function
-) -> PhaseField:
-    """A free body that can crack, held at three points so that it does not float away."""
-    energy = float(material.require("fracture.fracture_energy", purpose="cracks"))
-    options = PhaseFieldOptions(
-        physics.length.value, physics.crack_model, physics.split, cells_per_length=physics.cells_per_length
-    )
-    young = float(material.require("elastic.youngs_modulus", purpose="cracks")(physics.initial))
-    if physics.crack_model == "AT1":
-        strength = (3 * young * energy / (8 * options.length)) ** 0.5
-        log.info("ℓ = %.3g um stands for a strength of %.0f MPa", options.length, strength)
-    part = Part(domain.dx(), moduli_of(material, x), energy, chemical_strain(material, x))
-    return PhaseField(domain.mesh, [part], lambda space: three_points(domain, space), options)
+class CrackRun:
+    """What is written after each step, and where to go on after an end.
 
-
-def three_points(domain: Domain, space: fem.FunctionSpace) -> list[Any]:
-    """Conditions that stop the six rigid motions of a free body and nothing else.
-
-    One node is held, a second may move along the line between them, a third in their plane.
+    Attributes:
+        began: Mean state of lithiation at which a crack was first seen.
+        events: What happened, the reason for the end last.
+        record: Of the cycles.
     """
 
-    def choose() -> tuple[list[int], list[int]]:
-        assert domain.source is not None and domain.parent is not None
-        points = domain.source.points[domain.parent]
-        first = int(np.argmin(points[:, 0]))
-        second = int(np.argmax(points[:, 0]))
-        along = (points[second] - points[first]) / np.linalg.norm(points[second] - points[first])
-        offset = points - points[first]
-        offset = offset - (offset @ along)[:, None] * along
-        third = int(np.argmax(np.abs(offset[:, 1])))
-        return [first, second, third], [0b111, 0b110, 0b100]
+    def __init__(self, task: Task, particles: CrackingParticles) -> None:
+        self.task, self.particles = task, particles
+        self.physics: Cracking = task.physics
+        self.began: float | None = None
+        self.events: list[str] = []
+        self.record, self.statistics = CycleRecord(), StepStatistics()
+        body, domain = particles.body, particles.domain
+        self._volume = domain.volume()
+        self._broken = fem.form(ufl.conditional(ufl.gt(body.damage, BROKEN), 1.0, 0.0) * domain.dx())
+        self.next_step: float | None = None
+        self.start, self._last_alternations = clock.perf_counter(), 0
+        self.path = task.folder / "checkpoints" / f"cracking{task.suffix}.npz"
+        self.key = task.checkpoint_key()
+        found = None if task.fresh else self._load()
+        self.table = ScalarTable(
+            task.path("scalars.csv"), COLUMNS, domain, keep_rows=found["rows"] if found else None
+        )
+        self.series = ResultSeries(
+            task.path("results.pvd"), domain, keep_until=found["shown"] if found else None
+        )
+        self.cycles: ScalarTable | None = None
+        if self.physics.cycles is not None:
+            self.cycles = ScalarTable(
+                task.path("cycles.csv"),
+                CYCLE_COLUMNS,
+                domain,
+                keep_rows=found["cycle rows"] if found else None,
+            )
 
-    chosen, masks = on_root(domain.comm, choose)
-    blocks = node_blocks(domain, space)
-    conditions = []
-    for node, mask in zip(chosen, masks, strict=True):
-        here = blocks[np.flatnonzero(domain.point_index == node)]
-        for axis in range(3):
-            if mask >> axis & 1:
-                dofs = (3 * here + axis).astype(np.int32)
-                conditions.append(fem.dirichletbc(np.float64(0.0), dofs, space.sub(axis)))
-    return conditions
+    @property
+    def duration(self) -> float:
+        """Of the way from ``initial`` to ``until``, s."""
+        return (self.physics.initial - self.physics.until) / self.physics.rate * 3600
 
+    def go(self) -> None:
+        """All of it, from where the checkpoint left off."""
+        physics = self.physics
+        if self.table.rows == 0:
+            self._row()
+            self._write_fields()
+        if physics.cycles is None or physics.fatigue is None:
+            with self.task.progress.task("cracking", total=self.duration) as shown:
+                shown.advance(self.particles.time)
+                self._leg(self.duration, shown)
+            self.events.append(f"mean lithiation {physics.until:g} reached")
+        else:
+            fatigue = physics.fatigue
+            options = JumpOptions(fatigue.resolve, fatigue.largest_change, fatigue.agreement, fatigue.longest)
+            with self.task.progress.task("cracking", total=physics.cycles) as shown:
+                shown.advance(self.record.done)
+                run_cycles(
+                    ParticleCycles(self.particles, self._cycle), physics.cycles, options,
+                    comm=self.task.comm, record=self.record,
+                    accepted=lambda number: self._cycle_over(number, options, shown),
+                )  # fmt: skip
+            self.events.append(f"cycle {physics.cycles} is over, {self.record.spent} were computed")
+        log.info("%s", self.events[-1])
 
-def _advance(
-    task: Task, domain: Domain, diffusion: Diffusion, body: PhaseField, volume: float
-) -> list[dict[str, float]]:
-    """Step from the initial to the last mean state of lithiation; one row per step."""
-    physics: CrackingSection = task.physics
-    end = (physics.initial - physics.until) / physics.rate * 3600
-    table = ScalarTable(task.path("scalars.csv"), COLUMNS, domain)
-    series = ResultSeries(task.path("results.pvd"), domain)
-    start, rows, alternations = clock.perf_counter(), [], 0
-    broken = fem.form(_indicator(body) * domain.dx())
-    with task.progress.task("cracking", total=physics.steps) as shown:
-        for step in range(physics.steps + 1):
-            if step:
-                run_until(diffusion, end * step / physics.steps, StepOptions(first=end / physics.steps / 4))
-                diffusion.time = end * step / physics.steps
-                alternations = body.solve().count
-                body.accept()
-                shown.advance(1, f"mean x = {diffusion.mean():.3f}, crack area {body.crack_area():.3g} um2")
-            row = _row(domain, diffusion, body, fem.assemble_scalar(broken) / volume)
-            row |= {"step": step, "alternations": alternations}
-            row["wall time [s]"] = round(clock.perf_counter() - start, 2)
-            rows.append(row)
-            table.append(row)
-            if step % physics.write_every == 0 or step == physics.steps:
-                fields = {"displacement [um]": body.displacement, "damage [1]": body.damage,
-                          "lithiation [1]": diffusion.x}  # fmt: skip
-                series.write(diffusion.time, fields)
-    return rows
+    def _leg(self, duration: float, shown: ProgressTask | None = None) -> None:
+        """Up to a time, in even steps at most."""
+        particles, share = self.particles, self.duration / self.physics.steps
 
+        def accepted(length: float, following: float) -> None:
+            self.next_step = following
+            self._row()
+            if self.statistics.accepted % self.physics.write_every == 0:
+                self._write_fields()
+            if shown is not None:
+                area = particles.body.crack_area()
+                shown.advance(length, f"mean x = {particles.diffusion.mean():.3f}, crack area {area:.3g} um2")
+                self._save()
 
-def _indicator(body: PhaseField) -> Any:
-    import ufl
+        options = StepOptions(first=share, largest=share, smallest=share / 256)
+        run_until(particles, duration, options, accepted=accepted, step=self.next_step, statistics=self.statistics,
+                  checkpoint=lambda: str(self.path.name) if self.path.exists() else "")  # fmt: skip
+        if self.statistics.accepted % self.physics.write_every:
+            self._write_fields()
 
-    return ufl.conditional(ufl.gt(body.damage, BROKEN), 1.0, 0.0)
+    def _cycle(self) -> None:
+        """There and back."""
+        for sign in (1.0, -1.0):
+            self.particles.reverse(sign)
+            self.next_step = None
+            self._leg(self.particles.time + self.duration)
 
+    def _cycle_over(self, number: int, options: JumpOptions, shown: ProgressTask) -> None:
+        body, domain = self.particles.body, self.particles.domain
+        assert self.cycles is not None
+        before = self.record.resolved[-2] if len(self.record.resolved) > 1 else 0
+        left = body.toughness_left.x.array.min(initial=1.0)
+        self.cycles.append({
+            "cycle": number, "jumped over before it": number - before - 1,
+            "largest damage [1]": self._largest(body.damage), "crack area [um2]": body.crack_area(),
+            "broken volume fraction [1]": self._broken_share(), "surface energy [pJ]": body.surface_energy(),
+            "least toughness left [1]": min(domain.comm.allgather(float(left))),
+            "wall time [s]": round(clock.perf_counter() - self.start, 2),
+        })  # fmt: skip
+        shown.advance(number - before, f"cycle {number}, crack area {body.crack_area():.3g} um2")
+        if self.record.since < options.resolve:
+            self._save()
 
-def _row(domain: Domain, diffusion: Diffusion, body: PhaseField, broken: float) -> dict[str, float]:
-    lithiation, damage = gather_nodes(domain, diffusion.x), gather_nodes(domain, body.damage)
+    # -- what is written -----------------------------------------------------------------------------
 
-    def extremes() -> tuple[float, float, float]:
-        assert lithiation is not None and damage is not None
-        return float(lithiation.min()), float(lithiation.max()), float(damage.max())
+    def _largest(self, function: fem.Function) -> float:
+        values = function.x.array
+        return float(max(self.task.comm.allgather(float(values.max(initial=-math.inf)))))
 
-    low, high, largest = on_root(domain.comm, extremes)
-    return {
-        "time [s]": diffusion.time, "mean lithiation [1]": diffusion.mean(), "lowest lithiation [1]": low,
-        "highest lithiation [1]": high, "largest damage [1]": largest, "crack area [um2]": body.crack_area(),
-        "broken volume fraction [1]": float(domain.comm.allreduce(broken)),
-        "elastic energy [pJ]": body.elastic_energy(), "surface energy [pJ]": body.surface_energy(),
-    }  # fmt: skip
+    def _broken_share(self) -> float:
+        return float(self.task.comm.allreduce(fem.assemble_scalar(self._broken))) / self._volume
+
+    def _row(self) -> None:
+        particles, body = self.particles, self.particles.body
+        low, high = particles.diffusion.extent()
+        elastic, surface, mean = body.elastic_energy(), body.surface_energy(), particles.diffusion.mean()
+        largest = self._largest(body.damage)
+        if self.began is None and largest > 0.5:
+            self.began = mean
+        self.table.append({
+            "step": self.table.rows, "cycle": self.record.done + (self.physics.cycles is not None),
+            "time [s]": particles.time, "mean lithiation [1]": mean, "lowest lithiation [1]": low,
+            "highest lithiation [1]": high, "largest damage [1]": largest, "crack area [um2]": body.crack_area(),
+            "broken volume fraction [1]": self._broken_share(), "elastic energy [pJ]": elastic,
+            "surface energy [pJ]": surface, "work of swelling [pJ]": particles.work,
+            "energy set free [pJ]": particles.work - elastic - surface,
+            "alternations": particles.alternations - self._last_alternations,
+            "wall time [s]": round(clock.perf_counter() - self.start, 2),
+        })  # fmt: skip
+        self._last_alternations = particles.alternations
+
+    def _write_fields(self) -> None:
+        body, x = self.particles.body, self.particles.diffusion.x
+        fields = {"displacement [um]": body.displacement, "damage [1]": body.damage, "lithiation [1]": x}
+        self.series.write(self.particles.time, fields)
+
+    # -- to go on ------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        particles = self.particles
+        nodes, cells = particles.fields()
+        values = {
+            **particles.numbers(), "rows": self.table.rows, "next": self.next_step, "began": self.began,
+            "cycle rows": self.cycles.rows if self.cycles else None, "cycles": asdict(self.record),
+            "steps": asdict(self.statistics), "shown": particles.time,
+        }  # fmt: skip
+        save_checkpoint(self.path, particles.domain, self.key, nodes, values, cells=cells)
+
+    def _load(self) -> dict[str, Any] | None:
+        particles = self.particles
+        nodes, cells = particles.fields()
+        found = load_checkpoint(self.path, particles.domain, self.key, nodes, cells=cells)
+        if found is None:
+            return None
+        particles.take(found)
+        self._last_alternations = particles.alternations
+        self.record, self.statistics = CycleRecord(**found["cycles"]), StepStatistics(**found["steps"])
+        self.next_step, self.began = found["next"], found["began"]
+        log.info("going on at t = %.4g s", particles.time)
+        return found

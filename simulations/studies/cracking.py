@@ -1,0 +1,229 @@
+"""Particles that crack while lithium moves: diffusion, stress and a phase field, in one time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import ufl
+from dolfinx import fem
+
+from pxm2mesh.materials import Material
+from pxm2mesh.study.damage import Cracking
+from simulations.base.domain import Domain, on_root
+from simulations.base.fields import node_blocks
+from simulations.base.stepping import StepOptions, run_until
+from simulations.models.diffusion import Diffusion
+from simulations.models.fatigue_solids import CrackCycles
+from simulations.models.mechanics import chemical_strain, moduli_of
+from simulations.models.phase_field import Part, PhaseField, PhaseFieldOptions
+from simulations.models.phase_field_splits import strain3
+
+Floats = npt.NDArray[np.float64]
+
+
+class CrackingParticles:
+    """Particles of one material, free on all sides; a `simulations.base.stepping.TimeProblem`.
+
+    Args:
+        domain: The particles alone.
+        material: With transport, elastic, swelling and fracture parts; free of strain at the initial state.
+        physics: Rate, model and length of the cracks.
+
+    Attributes:
+        diffusion: Of lithium.
+        body: What cracks.
+        time: s.
+        work: What swelling and shrinking did, ∫∫ −σ:dε, by the trapezoidal rule, pJ.
+        alternations: Of all steps kept.
+    """
+
+    def __init__(self, domain: Domain, material: Material, physics: Cracking) -> None:
+        self.domain = domain
+        purpose = {"purpose": "cracks in particles"}
+        c_max = float(material.require("transport.maximum_concentration", **purpose))
+        faces = list(domain.facet_names)
+        area = sum(domain.area(name) for name in faces)
+        self._flux = dict.fromkeys(faces, physics.rate * c_max * domain.volume() / area / 3600)
+        self.diffusion = Diffusion(
+            domain,
+            material.require("transport.diffusivity", **purpose),
+            c_max,
+            physics.initial,
+            flux=self._flux,
+        )
+        self.body = cracking_body(domain, material, physics, self.diffusion.x)
+        self._before = {f: f.copy() for f in (self.body.displacement, self.body.damage, self.diffusion.x)}
+        self._work_form = fem.form(self._work_of_step(material))
+        self.time, self.work, self.alternations = 0.0, 0.0, 0
+        self._last = 0
+        self.keep()
+
+    def reverse(self, sign: float) -> None:
+        """Lithium moves at ``sign`` times the rate from now on."""
+        self.diffusion.set_flux(**{name: sign * value for name, value in self._flux.items()})
+        self.diffusion.interrupt()
+
+    def _work_of_step(self, material: Material) -> Any:
+        """−∫ (σ before + σ now)/2 : Δε of the chemical strain."""
+        energy = float(material.require("fracture.fracture_energy"))
+
+        def stress(displacement: Any, damage: Any, x: Any) -> Any:
+            part = Part(self.domain.dx(), moduli_of(material, x), energy)
+            strain = ufl.variable(strain3(displacement) - chemical_strain(material, x))
+            plus, minus = self.body.densities(part, strain)
+            return ufl.diff(self.body.stiffness_left(damage) * plus + minus, strain)
+
+        both = stress(*self._before) + stress(*self._before.values())
+        swelling = [chemical_strain(material, x) for x in (self.diffusion.x, self._before[self.diffusion.x])]
+        return -ufl.inner(both, swelling[0] - swelling[1]) / 2 * self.domain.dx()
+
+    def keep(self) -> None:
+        """What is now is what `restore` goes back to."""
+        self._kept = self.state()
+        for function, before in self._before.items():
+            before.x.array[:] = function.x.array
+
+    # -- TimeProblem ---------------------------------------------------------------------------------
+
+    def attempt(self, step: float) -> None:
+        """Lithium at ``time + step``, then displacement and damage with it."""
+        run_until(self.diffusion, self.time + step, StepOptions(first=step / 4))
+        self.diffusion.time = self.time + step
+        self._last = self.body.solve().count
+
+    def error(self) -> float:
+        """No estimate: how far a crack jumps is not a matter of the step."""
+        return 0.0
+
+    def commit(self) -> None:
+        """Keep the step."""
+        self.body.accept()
+        self.work += float(self.domain.comm.allreduce(fem.assemble_scalar(self._work_form)))
+        self.time = self.diffusion.time
+        self.alternations += self._last
+        self.keep()
+
+    def restore(self) -> None:
+        """Forget the step."""
+        self.go_to(self._kept)
+
+    def interrupt(self) -> None:
+        """The next step of the lithium is backward Euler."""
+        self.diffusion.interrupt()
+
+    # -- the state -----------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Floats]:
+        """Copies of all that a step changes."""
+        bdf = self.diffusion.bdf
+        found = {name: f.x.array.copy() for name, f in self.diffusion.state()["nodes"].items()}
+        found |= {"last step": np.array(bdf.last_step or 0.0), "time": np.array(self.time)}
+        return {**found, "work": np.array(self.work), **self.body.state()}
+
+    def go_to(self, state: Mapping[str, Floats]) -> None:
+        """Go back to what `state` returned."""
+        for name, function in self.diffusion.state()["nodes"].items():
+            function.x.array[:] = state[name]
+        self.diffusion.bdf.last_step = float(state["last step"]) or None
+        self.time = self.diffusion.time = float(state["time"])
+        self.work = float(state["work"])
+        self.body.restore(state)
+
+    def fields(self) -> tuple[dict[str, fem.Function], dict[str, fem.Function]]:
+        """What a checkpoint holds: by node, and by cell."""
+        body = self.body
+        nodes = {"displacement": body.displacement, "damage": body.damage, "lower": body.lower}
+        return {**nodes, **self.diffusion.state()["nodes"]}, {
+            "fatigue": body.fatigue,
+            "driving": body.last_driving,
+        }
+
+    def numbers(self) -> dict[str, Any]:
+        """With `fields`, all that decides what follows."""
+        return {"time": self.time, "work": self.work, "alternations": self.alternations,
+                "last step": self.diffusion.bdf.last_step or 0.0, "scales": self.body.scales.tolist()}  # fmt: skip
+
+    def take(self, numbers: Mapping[str, Any]) -> None:
+        """Go on from `numbers`; `fields` have been filled."""
+        self.time = self.diffusion.time = numbers["time"]
+        self.work, self.alternations = numbers["work"], numbers["alternations"]
+        self.diffusion.bdf.last_step = numbers["last step"] or None
+        self.body.scales[:] = numbers["scales"]
+        self.body.weaken()
+        self.keep()
+
+
+class ParticleCycles(CrackCycles):
+    """Charge and discharge, again and again.
+
+    Args:
+        particles: With a fatigue threshold.
+        cycle: Steps through one cycle.
+    """
+
+    def __init__(self, particles: CrackingParticles, cycle: Callable[[], None]) -> None:
+        super().__init__(particles.body, ())
+        self.particles, self._cycle = particles, cycle
+
+    def cycle(self) -> None:
+        """Step through one."""
+        self._cycle()
+
+    def extrapolate(self, history: Floats) -> None:
+        """Take an ᾱ that was not resolved."""
+        super().extrapolate(history)
+        self.particles.keep()
+
+    def state(self) -> Mapping[str, Floats]:
+        """Of the particles."""
+        return self.particles.state()
+
+    def restore(self, state: Mapping[str, Floats]) -> None:
+        """Of the particles."""
+        self.particles.go_to(state)
+        self.particles.keep()
+
+
+def cracking_body(domain: Domain, material: Material, physics: Cracking, x: fem.Function) -> PhaseField:
+    """A free body that can crack, held at three points so that it does not float away."""
+    energy = float(material.require("fracture.fracture_energy", purpose="cracks"))
+    length, fatigue = physics.length.value, physics.fatigue
+    threshold = None if fatigue is None else fatigue.per_area(energy) / length
+    options = PhaseFieldOptions(
+        length, physics.crack_model, physics.split, cells_per_length=physics.cells_per_length,
+        fatigue_threshold=threshold,
+    )  # fmt: skip
+    part = Part(domain.dx(), moduli_of(material, x), energy, chemical_strain(material, x))
+    return PhaseField(domain.mesh, [part], lambda space: three_points(domain, space), options)
+
+
+def three_points(domain: Domain, space: fem.FunctionSpace) -> list[Any]:
+    """Conditions that stop the six rigid motions of a free body and nothing else.
+
+    One node is held, a second may move along the line between them, a third in their plane.
+    """
+
+    def choose() -> tuple[list[int], list[int]]:
+        assert domain.source is not None and domain.parent is not None
+        points = domain.source.points[domain.parent]
+        first = int(np.argmin(points[:, 0]))
+        second = int(np.argmax(points[:, 0]))
+        along = (points[second] - points[first]) / np.linalg.norm(points[second] - points[first])
+        offset = points - points[first]
+        offset = offset - (offset @ along)[:, None] * along
+        third = int(np.argmax(np.abs(offset[:, 1])))
+        return [first, second, third], [0b111, 0b110, 0b100]
+
+    chosen, masks = on_root(domain.comm, choose)
+    blocks = node_blocks(domain, space)
+    conditions = []
+    for node, mask in zip(chosen, masks, strict=True):
+        here = blocks[np.flatnonzero(domain.point_index == node)]
+        for axis in range(3):
+            if mask >> axis & 1:
+                dofs = (3 * here + axis).astype(np.int32)
+                conditions.append(fem.dirichletbc(np.float64(0.0), dofs, space.sub(axis)))
+    return conditions
