@@ -100,6 +100,16 @@ def _neighbours(ids: npt.NDArray[Any], count: int, reach: int) -> list[npt.NDArr
     return np.split(both[:, 1], np.searchsorted(both[:, 0], np.arange(1, count)))
 
 
+def usual_blur(cell_size: Sequence[int] | npt.NDArray[Any]) -> list[float]:
+    """Blur of the indicators along x, y, z for cells of so many voxels.
+
+    Half a cell, and at least one voxel; 1.25 where cells are voxels, as 1 leaves so much of their staircase that the
+    area of a ball of ten voxels is up to 1.2 % too large at symmetric places of the grid (1.25: up to 1.0 %).
+    """
+    least = 1.25 if max(cell_size) == 1 else 1.0
+    return [max(least, float(size) / 2) for size in cell_size]
+
+
 def indicator_fields(
     volume: LabelVolume, *, sigma: float | Sequence[float] = 1.0, islands: bool = True
 ) -> Indicators:

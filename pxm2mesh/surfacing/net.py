@@ -13,7 +13,7 @@ from pxm2mesh.phases import PhaseTable
 from pxm2mesh.surface import InterfaceSurface, SurfaceLattice
 from pxm2mesh.surfacing import net_kernels as kernels
 from pxm2mesh.surfacing.coarsen import Cells, CellSize, coarsen, parse_cell_size
-from pxm2mesh.surfacing.indicators import indicator_fields
+from pxm2mesh.surfacing.indicators import indicator_fields, usual_blur
 from pxm2mesh.volume import LabelVolume
 
 logger = logging.getLogger(__name__)
@@ -88,11 +88,7 @@ def extract_surface(volume: LabelVolume, *, cell_size: CellSize = 1) -> Interfac
         S. F. F. Gibson, Constrained elastic surface nets, MICCAI 1998 (the net of a label volume).
     """
     sizes = parse_cell_size(cell_size, volume)
-    fields = (
-        indicator_fields(volume, sigma=[max(1.0, s / 2) for s in sizes], islands=False)
-        if max(sizes) > 1
-        else None
-    )
+    fields = indicator_fields(volume, sigma=usual_blur(sizes), islands=False) if max(sizes) > 1 else None
     cells = coarsen(volume, sizes, indicators=fields)
     node, quads, sides = net_of(cells.regions.ids)
     triangles = triangles_of(quads, parity_diagonals(node, quads, cells.regions.ids.shape))

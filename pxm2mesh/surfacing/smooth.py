@@ -18,7 +18,7 @@ from pxm2mesh.errors import UsageError
 from pxm2mesh.progress import SILENT, Progress
 from pxm2mesh.surface import Indicators, InterfaceSurface, SurfaceLattice
 from pxm2mesh.surfacing import certificate, smooth_kernels
-from pxm2mesh.surfacing.indicators import indicator_fields
+from pxm2mesh.surfacing.indicators import indicator_fields, usual_blur
 from pxm2mesh.surfacing.net import net_of, parity_diagonals, to_points, triangles_of
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class SmoothOptions:
         certificate: Share of a cell's undeformed determinant that every face must keep: 0.2 is smooth, 0.3, 0.5 and
             0.8 are stiffer, 1 leaves the exact faces. The mesher climbs these rungs when a surface is too hard.
         reach: Farthest a point may go from its place, in cells.
-        sigma: Blur of the indicators in voxels; None is 1, or half the cell size if that is more.
+        sigma: Blur of the indicators in voxels; None is `pxm2mesh.surfacing.indicators.usual_blur`.
     """
 
     sweeps: int = 10
@@ -109,8 +109,8 @@ def smooth(
 def _fields(lattice: SurfaceLattice, options: SmoothOptions) -> Indicators:
     if lattice.indicators is not None and options.sigma is None:
         return lattice.indicators
-    sigma = np.maximum(1.0, lattice.cell_size / 2) if options.sigma is None else np.full(3, options.sigma)
-    return indicator_fields(lattice.volume, sigma=sigma.tolist(), islands=bool(lattice.cell_size.max() == 1))
+    sigma = usual_blur(lattice.cell_size) if options.sigma is None else [options.sigma] * 3
+    return indicator_fields(lattice.volume, sigma=sigma, islands=bool(lattice.cell_size.max() == 1))
 
 
 def _as_it_is(surface: InterfaceSurface, options: SmoothOptions) -> InterfaceSurface:

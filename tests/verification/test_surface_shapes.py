@@ -66,39 +66,54 @@ def test_points_of_a_smoothed_sphere_lie_on_it() -> None:
 
 
 OFF_TARGET = pytest.mark.xfail(
-    strict=True, reason="symmetric place of the grid: beyond the limit by up to 2.3 points"
+    strict=True, reason="symmetric place of the grid at radius 5: the digital ball itself is off, see the docstring"
 )
+CENTRES = [
+    (5, 0.02, (0.14, -0.23, -0.46)),
+    (5, 0.02, (0.11, 0.23, 0.04)),
+    (10, 0.01, (0.36, -0.47, 0.23)),
+    pytest.param(5, 0.02, (-0.48, 0.31, 0.41), marks=pytest.mark.verify),
+    pytest.param(10, 0.01, (-0.32, 0.36, 0.04), marks=pytest.mark.verify),
+    pytest.param(10, 0.01, (-0.2, -0.08, -0.47), marks=pytest.mark.verify),
+    pytest.param(10, 0.01, (0.17, 0.17, 0.17), marks=pytest.mark.verify),
+    pytest.param(10, 0.01, (0, 0, 0), marks=pytest.mark.verify),  # a voxel's corner
+    pytest.param(10, 0.01, (0.5, 0.5, 0.5), marks=pytest.mark.verify),  # a voxel's centre
+]
+SYMMETRIC = [pytest.param(5, 0.02, (c, c, c), marks=pytest.mark.verify) for c in (0.17, 0, 0.5)]
+
+
+def area_in_the_tetrahedral_mesh(radius: int, centre: tuple[float, float, float]) -> tuple[float, float]:
+    """Area of a digital ball's interface, and of the ball that has its volume."""
+    n = 2 * radius + 10
+    place = np.indices((n,) * 3) + 0.5 - n / 2 - np.array(centre)[:, None, None, None]
+    labels = (np.sqrt((place**2).sum(axis=0)) < radius).astype(np.uint8)
+    mesh = mesh_volume(LabelVolume(labels, PHASES, np.ones(3)), MeshOptions(cell_size=1))
+    return mesh.pair_areas()["void | NMC"], float((36 * np.pi * float(labels.sum()) ** 2) ** (1 / 3))
 
 
 @pytest.mark.parametrize(
     ("radius", "limit", "centre"),
-    [
-        (5, 0.02, (0.14, -0.23, -0.46)),
-        (5, 0.02, (0.11, 0.23, 0.04)),
-        (10, 0.01, (0.36, -0.47, 0.23)),
-        pytest.param(5, 0.02, (-0.48, 0.31, 0.41), marks=pytest.mark.verify),
-        pytest.param(10, 0.01, (-0.32, 0.36, 0.04), marks=pytest.mark.verify),
-        pytest.param(10, 0.01, (-0.2, -0.08, -0.47), marks=pytest.mark.verify),
-        pytest.param(5, 0.02, (0.17, 0.17, 0.17), marks=[pytest.mark.verify, OFF_TARGET]),
-        pytest.param(5, 0.02, (0, 0, 0), marks=[pytest.mark.verify, OFF_TARGET]),  # a voxel's corner
-        pytest.param(5, 0.02, (0.5, 0.5, 0.5), marks=[pytest.mark.verify, OFF_TARGET]),  # a voxel's centre
-        pytest.param(10, 0.01, (0.17, 0.17, 0.17), marks=[pytest.mark.verify, OFF_TARGET]),
-        pytest.param(10, 0.01, (0, 0, 0), marks=[pytest.mark.verify, OFF_TARGET]),
-    ],
+    [*CENTRES, *(pytest.param(*c.values, marks=[pytest.mark.verify, OFF_TARGET]) for c in SYMMETRIC)],
 )
 def test_the_area_of_a_sphere_in_the_tetrahedral_mesh_is_four_pi_r_squared(
     radius: int, limit: float, centre: tuple[float, float, float]
 ) -> None:
     """Catches improvement of cells that roughens interfaces, and facets counted on both of their sides.
 
-    Not reached at symmetric places of the grid, kept here as expected failures: 2.25, 4.3 and -3.9 % at radius 5 (there
-    the digital ball itself is 3.6 % too large at a voxel's corner, 5 % too small at its centre), 1.03 and 1.23 % at
-    radius 10.
+    Not reached at three symmetric places of the grid at radius 5, kept as expected failures: 2.2, 4.1 and -4.3 %. The
+    digital ball itself has 0.8, 5.4 and -7.4 % too many voxels there. Volumes are held to those of the voxels, and no
+    surface around such a volume has less than 0.6, 3.6 and -5.0 % of the area wanted: the second cannot reach 2 %, the
+    third only if it is rough.
     """
-    n = 2 * radius + 10
-    place = np.indices((n,) * 3) + 0.5 - n / 2 - np.array(centre)[:, None, None, None]
-    labels = (np.sqrt((place**2).sum(axis=0)) < radius).astype(np.uint8)
-    mesh = mesh_volume(LabelVolume(labels, PHASES, np.ones(3)), MeshOptions(cell_size=1))
-    assert mesh.pair_areas()["void | NMC"] == pytest.approx(4 * np.pi * radius**2, rel=limit)
-    same = (36 * np.pi * float(labels.sum()) ** 2) ** (1 / 3)  # of the ball of the digital one's volume
-    assert mesh.pair_areas()["void | NMC"] == pytest.approx(same, rel=limit)
+    assert area_in_the_tetrahedral_mesh(radius, centre)[0] == pytest.approx(
+        4 * np.pi * radius**2, rel=limit
+    )
+
+
+@pytest.mark.parametrize(("radius", "limit", "centre"), [*CENTRES[:3], *SYMMETRIC])
+def test_the_area_of_a_sphere_in_the_tetrahedral_mesh_is_that_of_the_sphere_of_its_voxels(
+    radius: int, limit: float, centre: tuple[float, float, float]
+) -> None:
+    """Catches the same at places where the digital ball is off by itself (measured: at most 1.7 %)."""
+    area, same = area_in_the_tetrahedral_mesh(radius, centre)
+    assert area == pytest.approx(same, rel=limit)
