@@ -36,8 +36,9 @@ def topology_record(made: Draft, surface: InterfaceSurface) -> dict[str, Any]:
     labels, compact = np.unique(surface.region_phase, return_inverse=True)
     sides = compact.ravel().astype(np.int64)[made.facet_sides]
     first, facet, ends = kernels.edge_runs(made.facets, len(made.points))
-    inside = np.where((made.facet_sides > 0).all(axis=1)[:, None], sides, -1)
-    lines = made.points[ends[kernels.labels_at_edges(first, facet, inside, len(labels))[0] >= 3]]
+    inside = np.where(np.all(made.facet_sides > 0, axis=1, keepdims=True), sides, -1)
+    meeting = kernels.labels_at_edges(first, facet, inside, len(labels))[0]
+    lines = made.points[ends[np.flatnonzero(meeting >= 3)]]
     rim = np.where((sides[:, 0] != sides[:, 1])[:, None], sides, -1)
     skins = _skins(made, rim, kernels.labels_at_edges(first, facet, rim, len(labels))[1])
     names = {i: surface.phases.by_label(int(label)).name for i, label in enumerate(labels) if label >= 0}

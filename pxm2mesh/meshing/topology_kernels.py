@@ -174,4 +174,7 @@ def count_cell_edges(cells: Array, start: Array, items: Array, label: Array, cou
                         used += 1
             for q in range(used):
                 found[block, keys[q] % count] += 1
-    return found.sum(axis=0)
+    total = np.zeros(count, np.int64)
+    for block in range(blocks):
+        total += found[block]
+    return total
