@@ -174,7 +174,7 @@ class CohesiveInterfaces:
     def accept(self) -> None:
         """The end of the step is the beginning of the next one."""
         now, weak = self.tractions(), self.weakening()
-        # by the trapezoidal rule, as all works are: with the drag at the end alone snaps lose or gain some per cent
+        # by the trapezoidal rule, as the works of the loads are
         self.viscous += ((self.drag + now.drag) / 2 * (now.separation - self.separation)).sum(axis=-1)
         for law, where in self._where:
             grown, mixture, left = now.damage[where], now.mixture[where], weak[where]
@@ -245,14 +245,15 @@ class CohesiveInterfaces:
         """(n, q) share of the reaction or conduction that each point still carries.
 
         1 − D while the faces are in contact, 0 where the gap is open, and the law's ``restored`` (if more than
-        1 − D) where faces that had opened meet again.
+        1 − D) where faces that had opened meet again. From half of ``open_gap`` on the share falls evenly to 0, as what
+        depends on it has to be found by iteration.
         """
         now = self.tractions()
         share = np.zeros_like(self.damage)
         for law, where in self._where:
             held = 1 - now.damage[where]
             again = np.where(self.opened[where] > 0, np.maximum(held, law.restored), held)
-            share[where] = np.where(now.gap[where] > law.open_gap, 0.0, again)
+            share[where] = again * np.clip(2 - 2 * now.gap[where] / law.open_gap, 0.0, 1.0)
         return share
 
     def areas(self, name: str | None = None) -> ContactAreas:

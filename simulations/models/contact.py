@@ -80,14 +80,15 @@ class Contact:
 
     def disagreement(self) -> float:
         """Share of the interface on which what was found differs from what the half-cell was solved with."""
-        used = self.half.contact_factor.mean(axis=1)
+        used = self.half.contact_factor[:, 0]
         areas = self.half.interface.weights.sum(axis=1)
         change = float(areas @ np.abs(self.found - used))
         return float(self.half.domain.comm.allreduce(change)) / self.half.area
 
-    def use(self) -> None:
-        """Solve the half-cell with what was found."""
-        self._set(self.found, self._conducts)
+    def use(self, share: float = 1.0) -> None:
+        """Solve the half-cell with what was found, or with this share of the change."""
+        used = self.half.contact_factor[:, 0]
+        self._set(used + share * (self.found - used), self._conducts)
 
     def keep(self) -> None:
         """What was found belongs to the accepted state, whose currents are still those it was solved with."""

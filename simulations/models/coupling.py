@@ -9,6 +9,7 @@ by both together. See docs/explanation/coupling.md.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +32,7 @@ from simulations.models.contact import Contact
 from simulations.models.electrochemistry import HalfCell
 from simulations.models.islands import without_islands
 from simulations.models.mechanics import Solid
+from simulations.models.mixing import Mixing
 from simulations.models.node_transfer import NodeTransfer
 from simulations.models.plasticity import plastic_laws
 from simulations.models.solid_solver import SolverOptions
@@ -42,6 +44,8 @@ Floats = npt.NDArray[np.float64]
 
 DIRECT_BELOW = 60_000
 """Displacements up to which interfaces that soften are solved by factorisation: faster and surer than GMRES."""
+_FREE = 2
+"""Passes that take over all of a change of the contact; later ones half of it, as faces may open and meet in turns."""
 _WAYS = ("a line search", "a direct solver and damped passes")
 
 
@@ -97,6 +101,7 @@ class CoupledHalfCell:
         contact: What the bonds leave of the currents; None without bonds.
         shares: Phase → share of it that works.
         x: State of lithiation as the solid sees it.
+        pressed: Face of a plate → MPa, where `press` has changed it.
         passes: Passes so far.
         mechanics_iterations: Krylov iterations of the mechanics so far.
 
@@ -137,6 +142,7 @@ class CoupledHalfCell:
         self._to_body = NodeTransfer(domain, body, [cell.active])
         self._to_cell = NodeTransfer(body, domain, [cell.active])
         self.time, self.passes, self.mechanics_iterations, self.mechanics_newtons = 0.0, 0, 0, 0
+        self.pressed: dict[str, float] = {}
         self._failed: NotConvergedError | None = None
         self._tried: tuple[float, Floats, dict[str, Floats]] | None = None
         self._relax = 1.0
@@ -186,8 +192,8 @@ class CoupledHalfCell:
 
     # ------------------------------------------------------------------ one pass
 
-    def _balance(self, time: float) -> None:
-        """The mechanics with lithium as it is, and what it means for lithium, into ``_stress``."""
+    def hand_over(self) -> None:
+        """Let the solid see lithium as it is."""
         self._to_body.apply(self.half.state, self._nodal)
         if self.options.degree == 1:
             corners = np.asarray(self._nodal.function_space.dofmap.list)
@@ -196,7 +202,11 @@ class CoupledHalfCell:
             ].mean(1)
         else:
             self.x.x.array[:] = self._nodal.x.array
-        record = self.solid.solve(time=time)
+
+    def _balance(self, time: float) -> None:
+        """The mechanics with lithium as it is, and what it means for lithium, into ``_stress``."""
+        self.hand_over()
+        record = self.solid.solve(self.pressed, time=time)
         self.mechanics_newtons += record.iterations
         self.mechanics_iterations += record.linear_iterations
         self._to_cell.apply(self._projection.update(), self._stress)
@@ -254,7 +264,7 @@ class CoupledHalfCell:
             rest = self.terms.rest.x.array
             rest[:] = mixing.next(rest, self._stress.x.array)
             if self.contact is not None:
-                self.contact.use()
+                self.contact.use(1.0 if number < _FREE else 0.5)
         also = f", on {apart:.1%} of the contact" if self.contact is not None else ""
         raise NotConvergedError(
             f"lithium and stress still disagree by {left:.1e}{also} after {self.options.passes} passes;",
@@ -289,13 +299,72 @@ class CoupledHalfCell:
         self._tried = None
         self.half.commit()
         self.time = self.half.time
+        self._accept()
+        self.rest_before.x.array[:] = self.rest.x.array
+        self.rest.x.array[:] = self._stress.x.array
+
+    def _accept(self) -> None:
+        """What the solid is now is what the next step starts from."""
         self.solid.accept()
         if self.contact is not None:
             self.contact.find()
             self.contact.keep()
         self.kept_before, self.kept = self.kept, self.solid.state()
-        self.rest_before.x.array[:] = self.rest.x.array
+
+    def press(self, face: str, pressure: float, parts: int = 5) -> None:
+        """Another pressure on a plate, in equal parts and with lithium as it is.
+
+        Args:
+            face: Of the plate.
+            pressure: MPa.
+            parts: In so many balances.
+
+        Raises:
+            NotConvergedError: No balance was found.
+        """
+        before = self.solid.pressure_on(face)
+        if self.contact is not None:
+            self.contact.cohesion.step = math.inf
+        for part in range(1, parts + 1):
+            self.pressed[face] = before + (pressure - before) * part / parts
+            self.solid.solve(self.pressed, time=self.time)
+            self._accept()
+        self._to_cell.apply(self._projection.update(), self._stress)
         self.rest.x.array[:] = self._stress.x.array
+        self.interrupt()
+        self.restore()
+
+    def changed(self) -> None:
+        """Damage has been changed from outside: the next step starts from what it is now."""
+        if self.contact is not None:
+            self.contact.find()
+            self.contact.keep()
+        self.kept = self.solid.state()
+        self._tried = None
+
+    def snapshot(self) -> dict[str, Any]:
+        """Copies of all that decides what follows, for `rollback`."""
+        fields = {name: f.x.array.copy() for name, f in self.node_fields().items()}
+        return {"fields": fields, "numbers": self.half.numbers(), "pressed": dict(self.pressed),
+                "kept": self.kept, "before": self.kept_before}  # fmt: skip
+
+    def rollback(self, snapshot: Mapping[str, Any]) -> None:
+        """Go back to a `snapshot`."""
+        for name, function in self.node_fields().items():
+            function.x.array[:] = snapshot["fields"][name]
+        self.half.resume(snapshot["numbers"])
+        self.pressed = dict(snapshot["pressed"])
+        self.time = self.half.time
+        self.kept, self.kept_before, self._tried = snapshot["kept"], snapshot["before"], None
+        self.restore()
+        self._resumed()
+
+    def _resumed(self) -> None:
+        self.hand_over()
+        if self.contact is not None:
+            self.contact.find()
+            self.contact.keep()
+            self.contact.restore()
 
     def restore(self) -> None:
         """Forget the step in both."""
@@ -358,6 +427,7 @@ class CoupledHalfCell:
             **self.half.numbers(),
             **plates,
             "plates before": self.kept_before["plates"].tolist(),
+            "pressed": self.pressed,
             **counts,
         }
 
@@ -367,6 +437,7 @@ class CoupledHalfCell:
         self.time = self.half.time
         self.passes, self.mechanics_newtons = numbers["passes"], numbers["newtons"]
         self.mechanics_iterations = numbers["iterations"]
+        self.pressed = dict(numbers["pressed"])
         found = {k: np.array(numbers[k]) for k in ("plates", "walls", "forces")}
         state = self.solid.state()
         self.kept = {**state, **found}
@@ -376,9 +447,7 @@ class CoupledHalfCell:
             "plates": np.array(numbers["plates before"]),
         }
         self.restore()
-        if self.contact is not None:
-            self.contact.find()
-            self.contact.keep()
+        self._resumed()
 
     def forget(self) -> None:
         """Drop what solvers keep from step to step, so that a continued run does the very same."""
@@ -407,50 +476,3 @@ def _gap_after(pressed: Solid, plate: Plate) -> Gap:
     """A wall where the plate has come to rest."""
     moved = pressed.plate_displacement(plate.face)
     return Gap(plate.face, -moved if plate.face[1] == "+" else moved)
-
-
-class Mixing:
-    """Anderson's mixing: the next guess of a fixed point from the last few guesses and what became of them.
-
-    Args:
-        comm: The ranks.
-        owned: So many first entries of the arrays are this rank's own.
-        depth: How many differences are looked back on.
-        share: Of a correction that is taken.
-
-    References:
-        Walker, Ni, SIAM J. Numer. Anal. 49 (2011) 1715.
-
-    Example:
-        >>> from mpi4py import MPI
-        >>> mixing, x = Mixing(MPI.COMM_SELF, 2), np.zeros(2)
-        >>> for _ in range(3):
-        ...     x = mixing.next(x, np.array([0.9, -0.8]) * x + 1)  # fixed point 10, 1/1.8
-        >>> bool(abs(x - [10, 1 / 1.8]).max() < 1e-9)
-        True
-    """
-
-    def __init__(self, comm: Any, owned: int, *, depth: int = 4, share: float = 1.0) -> None:
-        self.comm, self.owned, self.depth, self.share = comm, owned, depth, share
-        self._guesses: list[Floats] = []
-        self._corrections: list[Floats] = []
-
-    def next(self, guess: Floats, found: Floats) -> Floats:
-        """The next guess.
-
-        Args:
-            guess: The last one.
-            found: What it led to; equal to it at the fixed point.
-        """
-        self._guesses.append(guess.copy())
-        self._corrections.append(found - guess)
-        del self._guesses[: -self.depth - 1], self._corrections[: -self.depth - 1]
-        last = self._corrections[-1]
-        steps = np.array([a - b for a, b in zip(self._guesses[1:], self._guesses[:-1], strict=True)])
-        turns = np.array([a - b for a, b in zip(self._corrections[1:], self._corrections[:-1], strict=True)])
-        if len(turns) == 0:
-            return np.asarray(guess + self.share * last)
-        mine = turns[:, : self.owned]
-        normal, right = self.comm.allreduce(mine @ mine.T), self.comm.allreduce(mine @ last[: self.owned])
-        weights = np.linalg.lstsq(normal, right, rcond=1e-12)[0]
-        return np.asarray(guess + self.share * last - weights @ (steps + self.share * turns))

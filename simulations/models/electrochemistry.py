@@ -194,6 +194,11 @@ class HalfCell:
     # ------------------------------------------------------------------ control
 
     @property
+    def active_side(self) -> int:
+        """Which of the two sides of `interface` is active material: 0 for plus, 1 for minus."""
+        return self._side
+
+    @property
     def one_c(self) -> float:
         """PA that charge the window of x in an hour."""
         low, high = self.cell.window

@@ -6,19 +6,22 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from pxm2mesh.errors import StudyError
 from pxm2mesh.materials import Material
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.study.half_cell import HalfCell as HalfCellSection
-from simulations.base.domain import Domain
+from simulations.base.domain import Domain, canonical_name, on_root
 from simulations.base.protocol import parse_steps
 from simulations.models.cell import Cell, HalfCellOptions, working_part
 from simulations.models.coupling import CoupledHalfCell, StressOptions
+from simulations.models.damaged_state import Conductors, DamagedState
 from simulations.models.electrochemistry import HalfCell
 from simulations.models.kinetics import ButlerVolmer
 from simulations.models.node_transfer import numbered
 from simulations.models.supports import Support, plate, symmetry
+from simulations.studies.bonds import bond_laws
 from simulations.studies.charge_output import stress_numbers
 from simulations.studies.charge_run import ChargeRun
 from simulations.studies.task import Answer, Task
@@ -26,6 +29,7 @@ from simulations.studies.task import Answer, Task
 log = logging.getLogger(__name__)
 
 _INITIAL = 0.9
+MECHANICAL = "contact is lost by mechanics alone: no reaction layer grows between the phases in this model"
 _STRESSES = {
     "mean hydrostatic stress in {} [MPa]": "mean_hydrostatic_stress",
     "largest principal stress in {} [MPa]": "largest_principal_stress",
@@ -55,37 +59,56 @@ def charge(task: Task) -> Answer:
         domain, shares = working_part(whole, cell)
         model = half = HalfCell(domain, cell, start, options=options)
     else:
-        whole = task.domain(cut=cell.cuts(whole))
-        model = _coupled(physics, whole, cell, materials, start, options)
+        pairs = [canonical_name(whole.phases, name) for name in physics.mechanics.bonds]
+        whole = task.domain(cut=dict.fromkeys([*cell.cuts(whole), *pairs]))
+        model = _coupled(task, whole, cell, materials, start, options)
         half, shares = model.half, model.shares
     for phase, share in shares.items():
         log.info("%.2f %% of %s is connected", 100 * share, phase)
     density = materials[physics.active].get("transport.density")
     steps = parse_steps(physics.protocol)
-    run = ChargeRun(task, model, whole, steps, None if density is None else float(density))
+    damage = None
+    if isinstance(model, CoupledHalfCell) and model.contact is not None:
+        conductors = Conductors.of(model.solid.domain, materials, collector=physics.collector)
+        damage = DamagedState(model.contact.cohesion, conductors, model.whole)
+    run = ChargeRun(task, model, whole, steps, None if density is None else float(density), damage)
     run.go()
-    facts = {"events": run.events, "steps": run.statistics.accepted, "rejected": run.statistics.rejected,
-             "failed": run.statistics.failed, "newton": half.iterations, "connected": dict(shares),
-             "unknowns": half.domain.point_total * 2}  # fmt: skip
+    counts = run.statistics
+    facts: dict[str, Any] = {
+        "events": run.events, "steps": counts.accepted, "rejected": counts.rejected, "failed": counts.failed,
+        "newton": half.iterations, "connected": dict(shares), "unknowns": half.domain.point_total * 2,
+    }  # fmt: skip
     quantities = _quantities(run, physics, shares)
     if isinstance(model, CoupledHalfCell):
         quantities += _stresses(model)
         facts |= {"passes": model.passes, "mechanics newton": model.mechanics_newtons,
                   "mechanics iterations": model.mechanics_iterations,
                   "displacements": model.solid.space.dofmap.index_map.size_global * 3}  # fmt: skip
+    if run.damage is not None:
+        quantities += run.damage.quantities()
+        facts |= {"damage": MECHANICAL, "ended": f"all of {run.cycle_number} cycle(s) are over",
+                  "cycles resolved": run.record.resolved or list(range(1, run.cycle_number + 1)),
+                  "jumps": run.record.jumps, "jumps taken back": run.record.rejected}  # fmt: skip
     return Answer(quantities, facts)
 
 
 def _coupled(
-    physics: HalfCellSection,
+    task: Task,
     whole: Domain,
     cell: Cell,
     materials: Mapping[str, Material],
     start: float,
     options: HalfCellOptions,
 ) -> CoupledHalfCell:
+    physics: HalfCellSection = task.physics
     asked = physics.mechanics
     assert asked is not None
+    bonds = on_root(
+        task.comm,
+        lambda: bond_laws(task, whole, asked, viscosity=asked.viscosity.value, fatigue=physics.fatigue),
+    )
+    for name, law in bonds.items():
+        log.info("%s: strength %.4g MPa, fracture energy %.4g J/m2", name, law.strength, law.fracture_energy)
     face = asked.face or physics.collector
     opposite = face[0] + ("-" if face[1] == "+" else "+")
     mirrors = [opposite, *(f"{axis}-" for axis in "xyz" if axis != face[0])]
@@ -97,8 +120,9 @@ def _coupled(
         options=StressOptions(
             in_flux=asked.in_flux, in_potential=asked.in_potential, plastic=asked.plastic,
             stress_free=asked.stress_free, hold_gap=asked.hold == "gap", degree=asked.order,
-            agreement=asked.agreement,
+            agreement=asked.agreement, spent=asked.spent,
         ),
+        bonds=bonds,
     )  # fmt: skip
 
 

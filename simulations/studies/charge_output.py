@@ -12,9 +12,11 @@ from dolfinx import fem
 from simulations.base import compat
 from simulations.base.domain import Domain
 from simulations.base.fields import gather_cells, gather_nodes
+from simulations.models.cohesive import CohesiveInterfaces
 from simulations.models.coupling import CoupledHalfCell
 from simulations.models.mechanics import Solid
 from simulations.models.node_transfer import cell_numbers
+from simulations.studies.debonding import on_nodes
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,6 +78,20 @@ def solid_numbers(model: CoupledHalfCell, face: str) -> dict[str, float]:
     }
 
 
+CONTACT_COLUMNS = (
+    "bonded fraction [1]", "closed fraction [1]", "open fraction [1]", "effective contact fraction [1]",
+    "largest gap [um]",
+)  # fmt: skip
+
+
+def contact_numbers(cohesion: CohesiveInterfaces) -> dict[str, float]:
+    """The values of `CONTACT_COLUMNS`, of all bonds together; all ranks must call."""
+    areas, gap = cohesion.areas(), cohesion.averages()["gap [um]"]
+    kinds = (areas.bonded, areas.closed, areas.open, areas.effective)
+    widest = max(cohesion.domain.comm.allgather(float(gap.max(initial=-math.inf))))
+    return dict(zip(CONTACT_COLUMNS, (*(kind / areas.total for kind in kinds), widest), strict=True))
+
+
 def face_displacement(solid: Solid, face: str) -> float:
     """Mean displacement of the nodes on a box face along its axis, µm."""
     nodes = solid.domain.dofs_on(solid.space, face)
@@ -102,15 +118,25 @@ class SolidFields:
             )
 
     def nodes(self) -> dict[str, Floats]:
-        """Name → (point_total, 3) on rank 0; empty elsewhere."""
-        values = gather_nodes(self.solid.domain, self.solid.displacement)
+        """Name → (point_total, …) on rank 0; empty elsewhere. Damage and gap are those at the bonds, 0 elsewhere."""
+        fields = {"displacement [um]": self.solid.displacement}
+        cohesion = self.solid.cohesion
+        if cohesion is not None:
+            averages = cohesion.averages()
+            for name in ("damage [1]", "gap [um]", "transfer [1]"):
+                fields[f"interface {name}"] = on_nodes(cohesion, averages[name])
+        found = {name: self._of_nodes(function) for name, function in fields.items()}
+        return {name: values for name, values in found.items() if values is not None}
+
+    def _of_nodes(self, function: fem.Function) -> Floats | None:
+        values = gather_nodes(self.solid.domain, function)
         if values is None or self._cells is None:
-            return {}
+            return None
         whole, body = self.whole, self.solid.domain
         assert whole.nodes is not None and body.nodes is not None
-        result = np.full((whole.point_total, 3), np.nan)
+        result = np.full((whole.point_total, *values.shape[1:]), np.nan)
         result[whole.nodes[self._cells]] = values[body.nodes[self._here]]
-        return {"displacement [um]": result}
+        return result
 
     def cells(self) -> dict[str, Floats]:
         """Name → (local cells of the whole, …)."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time as clock
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,19 +20,31 @@ from simulations.base.checkpoint import load_checkpoint, save_checkpoint
 from simulations.base.domain import Domain
 from simulations.base.fields import gather_nodes
 from simulations.base.output import ResultSeries, ScalarTable
-from simulations.base.protocol import Current, Rest, Step, Voltage
+from simulations.base.protocol import Current, Press, Rest, Step, Voltage
 from simulations.base.stepping import Event, StepOptions, StepStatistics, run_until
 from simulations.models.coupling import CoupledHalfCell
+from simulations.models.damaged_state import DamagedState
 from simulations.models.electrochemistry import HalfCell
+from simulations.models.fatigue import CycleRecord, run_cycles
 from simulations.models.node_transfer import NodeTransfer
-from simulations.studies.charge_output import SOLID_COLUMNS, SolidFields, solid_numbers, stress_columns
+from simulations.studies.bonds import load_bonds, save_bonds
+from simulations.studies.charge_cycles import CycleNumbers, HalfCellCycles, jump_options
+from simulations.studies.charge_output import (
+    CONTACT_COLUMNS,
+    SOLID_COLUMNS,
+    SolidFields,
+    contact_numbers,
+    solid_numbers,
+    stress_columns,
+)
 from simulations.studies.task import Task
 
 log = logging.getLogger(__name__)
 
 COLUMNS = (
-    "step", "protocol step", "time [s]", "time step [s]", "voltage [V]", "current [pA]", "rate [C]", "charge [pC]",
-    "capacity [mAh/g]", "mean lithiation [1]", "lowest surface lithiation [1]", "highest surface lithiation [1]",
+    "step", "cycle", "protocol step", "time [s]", "time step [s]", "voltage [V]", "current [pA]", "rate [C]",
+    "charge [pC]", "capacity [mAh/g]", "mean lithiation [1]", "lowest surface lithiation [1]",
+    "highest surface lithiation [1]",
     "lithium balance [1]", "spread of currents [1]", "Newton iterations", "linear iterations", "wall time [s]",
 )  # fmt: skip
 _EDGE = 0.01
@@ -41,7 +55,7 @@ _CHECKPOINT_EVERY = 10
 
 
 class ChargeRun:
-    """A model, stepped through a protocol, with its table, series and checkpoints.
+    """A model, stepped through the cycles of a protocol, with its tables, series and checkpoints.
 
     Args:
         task: The entry with its study and folder.
@@ -49,8 +63,13 @@ class ChargeRun:
         whole: All cells, cut where the half-cell is; fields are written on it when there is mechanics.
         steps: The protocol.
         density: Of the active material, kg/m³; None where it is not known.
+        damage: What is left of a sample with bonds at the end of a cycle; None not to look.
 
     Attributes:
+        cycle_number: Cycles that are over, those jumped over included.
+        cycles: Numbers of the cycle that is going on.
+        record: Which cycles were resolved.
+        on_trial: The cycle follows a jump that may be taken back.
         events: What ended each step of the protocol.
         statistics: Steps accepted, rejected and failed.
     """
@@ -62,6 +81,7 @@ class ChargeRun:
         whole: Domain,
         steps: tuple[Step, ...],
         density: float | None,
+        damage: DamagedState | None = None,
     ) -> None:
         self.task, self.model, self.steps = task, model, steps
         self.solid = model if isinstance(model, CoupledHalfCell) else None
@@ -70,9 +90,12 @@ class ChargeRun:
         self.events: list[str] = []
         self.statistics = StepStatistics()
         self.position, self.began = 0, 0.0
+        self.cycle_number, self.record, self.on_trial, self.damage = 0, CycleRecord(), False, damage
         self.next_step: float | None = None
         self.lithium = half.lithium()
         self.grams = math.nan if density is None else half.volume * 1e-18 * density * 1e3
+        self.face = (physics.mechanics.face if physics.mechanics else None) or physics.collector
+        self.cycles = CycleNumbers(half, self.solid, self.face, self.per_gram)
         self.start = clock.perf_counter()
         largest = math.inf if physics.largest_step is None else physics.largest_step.value
         self.options = StepOptions(first=physics.first_step.value, largest=largest)
@@ -89,8 +112,9 @@ class ChargeRun:
         self.columns: tuple[str, ...] = COLUMNS
         self.output, self.to_output, self.solid_fields = half.domain, None, None
         if self.solid is not None and physics.mechanics is not None:
-            self.face = physics.mechanics.face or physics.collector
             self.columns += SOLID_COLUMNS + stress_columns(self.solid.solid)
+            if self.solid.contact is not None:
+                self.columns += (*CONTACT_COLUMNS, "energy imbalance [1]")
             self.output = whole
             self.to_output = NodeTransfer(half.domain, whole, half.domain.meshed)
             self.solid_fields = SolidFields(self.solid.solid, whole)
@@ -99,6 +123,11 @@ class ChargeRun:
         )
         until = half.time if found else None
         self.series = ResultSeries(task.path("results.pvd"), self.output, keep_until=until)
+        self.cycle_table: ScalarTable | None = None
+        if physics.cycles > 1 or self.damage is not None:
+            columns = self.cycles.columns() + (() if self.damage is None else tuple(self.damage.columns()))
+            rows = found["cycle rows"] if found else None
+            self.cycle_table = ScalarTable(task.path("cycles.csv"), columns, half.domain, keep_rows=rows)
 
     # ------------------------------------------------------------------ checkpoints
 
@@ -116,17 +145,34 @@ class ChargeRun:
             if load_checkpoint(path, self.solid.solid.domain, self.key, {}, cells=fields) is None:
                 raise DataError(f"the checkpoint {self.path} wants {path.name}, which is not there;",
                                 hint="remove it to start again.")  # fmt: skip
+            if self.solid.contact is not None:
+                load_bonds(self._bonds_file(found["body"]), self.solid.contact.cohesion)
             self.solid.resume(found, fields)
+        self.cycles.resume(found["numbers"])
+        self.cycle_number, self.record = found["cycle"], CycleRecord(**found["record"])
+        self.statistics = StepStatistics(**found["statistics"])
         self.body = found.get("body", "")
         self.position, self.began, self.next_step = found["position"], found["began"], found["next"]
         self.lithium, self.events = found["lithium"], list(found["events"])
-        log.info("going on at t = %.6g s, step %d of the protocol", half.time, self.position + 1)
+        log.info("going on at t = %.6g s, cycle %d, step %d of the protocol", half.time, self.cycle_number + 1,
+                 self.position + 1)  # fmt: skip
+
+    def _bonds_file(self, body: str) -> Path:
+        return self.path.with_name(body.replace("-solid-", "-bonds-"))
 
     def _save(self) -> None:
-        """The state of the last accepted step; solvers forget, so that a continued run does the very same."""
+        """The state of the last accepted step; solvers forget, so that a continued run does the very same.
+
+        Nothing is saved in cycles from whose change the next ones are extrapolated: a continued run repeats them.
+        """
+        if not self._may_save():
+            return
         self.model.forget()
         values: dict[str, Any] = {"position": self.position, "began": self.began, "next": self.next_step,
-                  "rows": self.table.rows, "lithium": self.lithium, "events": self.events}  # fmt: skip
+                  "rows": self.table.rows, "lithium": self.lithium, "events": self.events,
+                  "cycle": self.cycle_number, "record": dataclasses.asdict(self.record),
+                  "numbers": self.cycles.numbers(), "statistics": dataclasses.asdict(self.statistics),
+                  "cycle rows": self.cycle_table.rows if self.cycle_table else 0}  # fmt: skip
         if self.solid is None:
             values |= self.half.numbers()
         else:  # the solid first and beside the last one: the file that names it is whole or absent
@@ -135,9 +181,15 @@ class ChargeRun:
             save_checkpoint(
                 self.path.with_name(self.body), self.solid.solid.domain, self.key, {}, {}, cells=fields
             )
+            if self.solid.contact is not None:
+                save_bonds(self._bonds_file(self.body), self.solid.contact.cohesion)
             values |= {**self.solid.numbers(), "body": self.body}
         save_checkpoint(self.path, self.half.domain, self.key, self._nodes(), values)
         self.saved = f"checkpoints/{self.path.name} at t = {self.half.time:.6g} s"
+
+    def _may_save(self) -> bool:
+        fatigue = self.task.physics.fatigue
+        return fatigue is None or not (self.on_trial or self.record.since >= fatigue.resolve - 1)
 
     def _last_good(self) -> str:
         """Write the last accepted state, and say where."""
@@ -152,19 +204,61 @@ class ChargeRun:
         Raises:
             NotConvergedError: A step failed whatever was tried; the last good state is on disk.
         """
-        with self.task.progress.task("half-cell", total=len(self.steps)) as shown:
-            shown.advance(self.position)
-            while self.position < len(self.steps):
-                self._step(self.steps[self.position], shown)
+        physics: HalfCellSection = self.task.physics
+        with self.task.progress.task("half-cell", total=physics.cycles * len(self.steps)) as self.shown:
+            self.shown.advance(self.cycle_number * len(self.steps) + self.position)
+            if physics.fatigue is None or self.solid is None:
+                while self.cycle_number < physics.cycles:
+                    self.cycle()
+                    self._accept_cycle(self.cycle_number + 1)
+            else:
+                run_cycles(
+                    HalfCellCycles(self.solid, self), physics.cycles, jump_options(physics.fatigue),
+                    comm=self.half.domain.comm, record=self.record, accepted=self._accept_cycle,
+                )  # fmt: skip
+
+    def cycle(self) -> None:
+        """Every step of the protocol once, or what is left of it."""
+        while self.position < len(self.steps):
+            self._step(self.steps[self.position], self.shown)
+
+    def _accept_cycle(self, number: int) -> None:
+        jumped = number - self.cycle_number - 1
+        if self.cycle_table is not None:
+            wall = round(clock.perf_counter() - self.start, 2)
+            row = self.cycles.row(number, jumped, wall)
+            self.cycle_table.append(row | ({} if self.damage is None else self.damage.columns()))
+        self.shown.advance(float(jumped * len(self.steps)), f"cycle {number} is over")
+        self.cycle_number, self.position, self.on_trial = number, 0, False
+        self.cycles.begin()
+        self._save()
+
+    def mark(self) -> dict[str, Any]:
+        """Where `back_to` goes back to."""
+        return {"rows": self.table.rows, "time": self.half.time, "events": len(self.events),
+                "numbers": self.cycles.numbers()}  # fmt: skip
+
+    def back_to(self, mark: Mapping[str, Any]) -> None:
+        """Take back what was written since: the cycle did not count."""
+        self.table = ScalarTable(
+            self.task.path("scalars.csv"), self.columns, self.half.domain, keep_rows=mark["rows"]
+        )
+        self.series = ResultSeries(self.task.path("results.pvd"), self.output, keep_until=mark["time"])
+        del self.events[mark["events"] :]
+        self.cycles.resume(mark["numbers"])
+        self.position, self.next_step, self.on_trial = 0, None, False
 
     def _step(self, step: Step, shown: ProgressTask) -> None:
         half = self.half
+        if isinstance(step, Press):
+            self._press(step, shown)
+            return
         if isinstance(step, Voltage):
             half.hold_voltage(step.voltage)
         else:
             half.hold_current(step.rate * half.one_c if isinstance(step, Current) else 0.0)
         if self.next_step is None:
-            self._begin()
+            self._begin(step)
         events = self._events(step)
 
         def accepted(length: float, following: float) -> None:
@@ -192,21 +286,35 @@ class ChargeRun:
                 self._fields()
                 raise
             reason = event.name if event is not None else "time is over"
-        self.events.append(
-            f"step {self.position + 1}: {reason} at t = {half.time:.6g} s, {half.voltage:.5f} V"
-        )
+        self._over(f"{reason} at t = {half.time:.6g} s, {half.voltage:.5f} V", shown)
+        self._refuse_if_impossible(step)
+        self.cycles.ended(step)
+        self._next()
+
+    def _press(self, step: Press, shown: ProgressTask) -> None:
+        assert self.solid is not None
+        self.solid.press(self.face, step.pressure)
+        if self.cycles.work is not None:
+            self.cycles.work.look()
+        self._over(f"pressed with {step.pressure:g} MPa at t = {self.half.time:.6g} s", shown)
+        self._next()
+
+    def _over(self, reason: str, shown: ProgressTask) -> None:
+        cycle = f"cycle {self.cycle_number + 1}, " if self.task.physics.cycles > 1 else ""
+        self.events.append(f"{cycle}step {self.position + 1}: {reason}")
         log.info("%s", self.events[-1])
         self._fields()
-        self._refuse_if_impossible(step)
-        self.position, self.next_step = self.position + 1, None
         shown.advance(1.0, reason)
+
+    def _next(self) -> None:
+        self.position, self.next_step = self.position + 1, None
         self._save()
 
     def _refuse_if_impossible(self, step: Step) -> None:
         """A current that ends for want of transport, not for want of lithium, is an error of the study."""
         half = self.half
-        if not isinstance(step, Current):
-            return
+        if not isinstance(step, Current) or self.cycle_number > 0:
+            return  # a cell that has lost its contact in earlier cycles is a result
         mean, (low, high) = half.mean(), half.surface()
         ends = {
             "used up": mean - low if low < 2 * _EDGE else 0.0,
@@ -224,9 +332,10 @@ class ChargeRun:
                 time=half.time, hint=f"lower the rate; the last good state is in {self._last_good()}.",
             )  # fmt: skip
 
-    def _begin(self) -> None:
+    def _begin(self, step: Step) -> None:
         """The potentials at the beginning of a step of the protocol."""
         half = self.half
+        before = half.voltage, half.current
         self.began = half.time
         try:
             self.model.settle()
@@ -238,6 +347,7 @@ class ChargeRun:
                 reason=error.reason, iterations=error.iterations, residual=error.residual, time=half.time,
                 hint=f"the last good state is in {kept}; {error.hint}",
             ) from error  # fmt: skip
+        self.cycles.settled(step, before)
         self._row(0.0)
         if half.time == 0.0:
             self._fields()
@@ -270,13 +380,18 @@ class ChargeRun:
         )
         level = max(abs(half.current), 1e-3 * half.one_c)
         spread = max(abs(value - half.current) for value in half.boundary_currents().values()) / level
+        if length > 0:
+            self.cycles.accepted(balance)
         row: dict[str, Any] = dict(zip(COLUMNS, (
-            self.table.rows, self.position + 1, half.time, length, half.voltage, half.current,
+            self.table.rows, self.cycle_number + 1, self.position + 1, half.time, length, half.voltage, half.current,
             half.current / half.one_c, half.charge, self.per_gram(half.charge), half.mean(), low, high, balance,
             spread, half.iterations, half.linear_iterations, round(clock.perf_counter() - self.start, 2),
         ), strict=True))  # fmt: skip
         if self.solid is not None:
             row |= solid_numbers(self.solid, self.face)
+            if self.solid.contact is not None and self.cycles.work is not None:
+                row |= contact_numbers(self.solid.contact.cohesion)
+                row["energy imbalance [1]"] = self.cycles.work.imbalance
         self.table.append(row)
 
     def _fields(self) -> None:
