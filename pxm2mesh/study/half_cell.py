@@ -102,11 +102,12 @@ class HalfCell(Section):
             check_order((*self.protocol, *self.protocol))
         if self.fatigue is not None and (self.mechanics is None or not self.mechanics.bonds):
             raise problem(
-                "there is nothing that could fatigue;", "name bonds in [physics.mechanics], or take fatigue out."
+                "there is nothing that could fatigue;",
+                "name bonds in [physics.mechanics], or take fatigue out.",
             )
         if any(isinstance(step, Press) for step in parse_steps(self.protocol)):
             if self.mechanics is None:
                 raise problem("the protocol presses without mechanics;", "add [physics.mechanics].")
             if self.mechanics.hold == "gap":
-                raise problem('the protocol presses on a plate that is held;', 'write hold = "pressure".')
+                raise problem("the protocol presses on a plate that is held;", 'write hold = "pressure".')
         return self
