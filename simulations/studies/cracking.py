@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +23,7 @@ from simulations.models.mechanics import chemical_strain, moduli_of
 from simulations.models.phase_field import Part, PhaseField, PhaseFieldOptions
 from simulations.models.phase_field_splits import strain3
 
+log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
 
@@ -196,6 +199,13 @@ def cracking_body(domain: Domain, material: Material, physics: Cracking, x: fem.
         length, physics.crack_model, physics.split, cells_per_length=physics.cells_per_length,
         fatigue_threshold=threshold,
     )  # fmt: skip
+    if physics.crack_model == "AT1":
+        young = float(material.require("elastic.youngs_modulus", purpose="cracks")(physics.initial))
+        log.info(
+            "ℓ = %.3g um stands for a strength of %.0f MPa",
+            length,
+            math.sqrt(3 * young * energy / (8 * length)),
+        )
     part = Part(domain.dx(), moduli_of(material, x), energy, chemical_strain(material, x))
     return PhaseField(domain.mesh, [part], lambda space: three_points(domain, space), options)
 
