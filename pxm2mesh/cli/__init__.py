@@ -8,5 +8,7 @@ def main() -> None:
     import sys
 
     from pxm2mesh.cli.app import run
+    from pxm2mesh.processes import end_on_request
 
+    end_on_request()
     sys.exit(run(sys.argv[1:]))

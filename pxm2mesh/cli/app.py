@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from pxm2mesh.cli.session import Session
 from pxm2mesh.errors import Pxm2meshError
+from pxm2mesh.processes import Terminated
 
 VERBS = (
     "new",
@@ -49,6 +50,10 @@ class _InterruptedError(Pxm2meshError):
     exit_code = 130
 
 
+class _TerminatedError(Pxm2meshError):
+    exit_code = 143
+
+
 def _with_shared_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     """``verb`` with ``--json``, ``-q`` and ``-v``, which become the session in its context."""
     shared = {"as_json": (Json, False), "quiet": (Quiet, False), "verbose": (Verbose, 0)}
@@ -59,10 +64,13 @@ def _with_shared_options(verb: Callable[..., Any]) -> Callable[..., Any]:
         arguments["context"].obj = session
         try:
             return verb(**arguments)
-        except KeyboardInterrupt:  # typer would end without a word
-            raise _InterruptedError(
-                "interrupted;", hint="the same command goes on where it stopped."
-            ) from None
+        except KeyboardInterrupt as told:  # typer would end without a word
+            kind, what = (
+                (_TerminatedError, "terminated")
+                if isinstance(told, Terminated)
+                else (_InterruptedError, "interrupted")
+            )
+            raise kind(f"{what};", hint="the same command goes on where it stopped.") from None
 
     hints = get_type_hints(verb, include_extras=True)
     own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(verb).parameters.values()]

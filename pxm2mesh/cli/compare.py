@@ -24,7 +24,7 @@ def compare(
         typer.Option(
             "--output",
             "-o",
-            help="Folder for comparison.csv and .svg; of runs also profiles, sizes and changes of their labels.",
+            help="Folder for comparison.html, .csv and .svg; of runs also profiles, sizes and changes of their labels.",
         ),
     ] = None,
 ) -> None:
@@ -45,13 +45,7 @@ def compare(
     ]
     context.obj.emit(machine, lambda: table(head, rows))
     if output is not None:
-        from pxm2mesh.report.states import state_volumes, write_states
-
-        written = list(write_comparison(found, output))
-        volumes = state_volumes(runs)
-        if len(volumes) > 1:
-            written += write_states(volumes, output)
-        for path in written:
+        for path in write_comparison(found, output, runs):
             context.obj.say(f"written: {path}")
 
 

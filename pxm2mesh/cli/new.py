@@ -8,13 +8,19 @@ from typing import Annotated
 import typer
 
 EXAMPLE = "pxm2mesh new study.toml --template conduction"
+TEMPLATES = sorted(file.stem for file in Path(__file__).parents[1].glob("study/templates/*.toml"))
+"""By their files: the module that writes them costs more to import than the help page may take."""
 
 
 def new(
     context: typer.Context,
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The file to write.")],
     template: Annotated[
-        str, typer.Option(help="What it is about: conduction, charge, cracking, debonding or scan.")
+        str,
+        typer.Option(
+            help=f"What it is about: {', '.join(TEMPLATES)}.",
+            autocompletion=lambda incomplete: [name for name in TEMPLATES if name.startswith(incomplete)],
+        ),
     ] = "conduction",
     schema: Annotated[
         bool, typer.Option("--schema", help="Write study.schema.json beside it, for your editor.")

@@ -1,4 +1,4 @@
-"""``--dry-run`` of the verbs that run a study."""
+"""What the verbs that run a study share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ from pathlib import Path
 from pxm2mesh.cli.session import Session, table
 
 
-def show_plan(session: Session, study: Path, until: str, restart: bool) -> int:
+def do_study(
+    session: Session, study: Path, until: str, *, ranks: int | None, restart: bool, dry_run: bool
+) -> int:
+    """Do the stages of a study up to ``until``, or only say which they are; returns the exit code."""
+    from pxm2mesh.pipeline import run_study
+    from pxm2mesh.study import read_study
+
+    if dry_run:
+        return _show_plan(session, study, until, restart)
+    with session.progress() as progress:
+        done = run_study(read_study(study), until=until, ranks=ranks, restart=restart, progress=progress)
+    session.emit_run(done)
+    return 0
+
+
+def _show_plan(session: Session, study: Path, until: str, restart: bool) -> int:
     """Say which stages would be done and what the mesh would cost; problems of the study end it as `check` does."""
     from pxm2mesh.pipeline import plan_study
     from pxm2mesh.study import examine_study

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from pxm2mesh.cli.options import DryRun, Ranks, Restart, StudyFile
-from pxm2mesh.cli.plan import show_plan
+from pxm2mesh.cli.plan import do_study
 
 EXAMPLE = "pxm2mesh solve study.toml --np 2"
 
@@ -18,12 +18,4 @@ def solve(
     dry_run: DryRun = False,
 ) -> int:
     """Do the stages of a study that its simulation needs, and the simulation."""
-    from pxm2mesh.pipeline import run_study
-    from pxm2mesh.study import read_study
-
-    if dry_run:
-        return show_plan(context.obj, study, "solve", restart)
-    with context.obj.progress() as progress:
-        done = run_study(read_study(study), until="solve", ranks=np, restart=restart, progress=progress)
-    context.obj.emit_run(done)
-    return 0
+    return do_study(context.obj, study, "solve", ranks=np, restart=restart, dry_run=dry_run)

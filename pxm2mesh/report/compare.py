@@ -1,4 +1,4 @@
-"""Several runs side by side: a table and a figure."""
+"""Several runs side by side: a table, figures and a page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from pathlib import Path
 from pxm2mesh.errors import DataError, UsageError, did_you_mean
 from pxm2mesh.quantify.compare import ComparedRow, Comparison, compare
 from pxm2mesh.quantities import Quantities
-from pxm2mesh.report.states import COLOURS, save_svg
-
-_FIGURED = ("porosity", "volume_fraction", "contact_fraction", "tortuosity_factor", "effective_conductivity",
-            "particle_diameter_d50", "pore_diameter_d50", "thickness", "gap_area_fraction", "crack_area_fraction",
-            "crack_width")  # fmt: skip
+from pxm2mesh.report.comparison import FIGURED, write_comparison_page
+from pxm2mesh.report.states import COLOURS, state_volumes, write_states
+from pxm2mesh.report.templates import save_svg
 
 
 def compare_runs(runs: Sequence[Path], *, only: Sequence[str] | None = None) -> Comparison:
@@ -48,20 +46,25 @@ def compare_runs(runs: Sequence[Path], *, only: Sequence[str] | None = None) -> 
     return compare(states)
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, Path]:
-    """Write ``comparison.csv`` and ``comparison.svg`` (bars with intervals of the best-known quantities).
+def write_comparison(comparison: Comparison, folder: Path, runs: Sequence[Path] = ()) -> list[Path]:
+    """Write the table, the figures and one self-contained page about several runs.
 
     Args:
         comparison: What to write.
         folder: Made where it is missing.
+        runs: Their folders. Where two or more have labels, these are drawn too, as `write_states` does.
 
     Returns:
-        The two files.
+        ``comparison.html``, ``comparison.csv``, ``comparison.svg`` (bars with intervals of the best-known quantities),
+        and the files of `write_states`.
     """
-    table, figure = folder / "comparison.csv", folder / "comparison.svg"
+    page, table, figure = (folder / f"comparison.{kind}" for kind in ("html", "csv", "svg"))
     comparison.write_csv(table)
     _draw(comparison, figure)
-    return table, figure
+    volumes = state_volumes(runs)
+    states = write_states(volumes, folder) if len(volumes) > 1 else []
+    write_comparison_page(page, comparison, [figure, *states], runs)
+    return [page, table, figure, *states]
 
 
 def _draw(comparison: Comparison, path: Path) -> None:
@@ -69,7 +72,7 @@ def _draw(comparison: Comparison, path: Path) -> None:
 
     groups: dict[tuple[str, str, str], list[ComparedRow]] = {}
     for row in comparison.rows:
-        if row.name in _FIGURED and any(math.isfinite(v) for v in row.values.values()):
+        if row.name in FIGURED and any(math.isfinite(v) for v in row.values.values()):
             groups.setdefault((row.name, row.unit, row.method), []).append(row)
     figure = Figure(figsize=(9, 2.6 * max(len(groups), 1)), layout="constrained")
     axes = figure.subplots(max(len(groups), 1), 1, squeeze=False)[:, 0]

@@ -15,7 +15,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pxm2mesh.files import replacing
 from pxm2mesh.io.pictures import data_uri, middle_slices, slice_png
 from pxm2mesh.progress import SILENT, Progress
 from pxm2mesh.quantities import Quantity
@@ -24,6 +23,7 @@ from pxm2mesh.report.contents import RunContents
 from pxm2mesh.report.curves import charts
 from pxm2mesh.report.figures import histogram_svg, nice_length
 from pxm2mesh.report.summary import cards, worries
+from pxm2mesh.report.templates import write_page
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +73,6 @@ def write_report(
     Raises:
         DataError: The folder is not the folder of a run.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
     run = RunContents(Path(folder))
     study = tomllib.loads(_study_text(run))
     with progress.task("report", total=3) as task:
@@ -83,14 +81,10 @@ def write_report(
         slices = _slices(run)
         histograms = _histograms(run)
         task.advance(note="figures")
-        environment = Environment(
-            loader=PackageLoader("pxm2mesh.report", "."),
-            autoescape=select_autoescape(default=True, default_for_string=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        text = environment.get_template("report.html.j2").render(
+        page = run.folder / "report.html"
+        write_page(
+            page,
+            "report/report.html.j2",
             run=run,
             study=_study_text(run),
             title=_study_value(run, "report", "title") or run.folder.resolve().name,
@@ -107,9 +101,6 @@ def write_report(
             rows=table_rows(run),
             fractions=run.fractions(),
         )
-        page = run.folder / "report.html"
-        with replacing(page) as part:
-            part.write_text(text, encoding="utf-8")
     return page
 
 

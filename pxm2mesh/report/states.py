@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from pxm2mesh.files import replacing
 from pxm2mesh.report.contents import RunContents
+from pxm2mesh.report.templates import save_svg
 from pxm2mesh.volume import LabelVolume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COLOURS = ("#4c72b0", "#e3b04b", "#55a868", "#c44e52", "#8c6bb1", "#7fbf9f")
 """One per state, in order."""
@@ -195,11 +195,3 @@ def _figure(path: Path, panels: int) -> Iterator[list[Axes]]:
             frameon=False,
         )
     save_svg(figure, path)
-
-
-def save_svg(figure: Figure, path: Path) -> None:
-    """Write a figure so that the same figure gives the same bytes."""
-    import matplotlib as mpl
-
-    with replacing(path) as part, mpl.rc_context({"svg.hashsalt": "pxm2mesh", "svg.fonttype": "none"}):
-        figure.savefig(part, format="svg", metadata={"Date": None})

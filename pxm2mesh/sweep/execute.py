@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 STATE = "sweep.json"
 _SHARED_STAGES = ("volume", "clean", "quantify", "surface", "mesh")
 _MOST_STARTS = 2  # a case that was killed from outside is started once more; one that failed is not
-_KILLED = 137
+_KILLED = (137, 143)
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _run_case(
         if code == 0:
             state = replace(state, status="done", message="")
             break
-        killed = code < 0 or code == _KILLED
+        killed = code < 0 or code in _KILLED
         state = replace(
             state, status="killed" if killed else "failed", message=told or f"ended with code {code}"
         )

@@ -14,6 +14,7 @@ from pxm2mesh.errors import DataError
 from pxm2mesh.files import replacing
 from pxm2mesh.pipeline.stages import SOLVED
 from pxm2mesh.quantities import Quantities, Quantity
+from pxm2mesh.report.templates import svg_of, write_page
 from pxm2mesh.sweep.execute import CaseState
 from pxm2mesh.sweep.plan import Sweep
 
@@ -121,21 +122,11 @@ def write_results(sweep: Sweep, states: Sequence[CaseState]) -> tuple[Path, Path
             row = result.values[state.name]
             cells = [row.get(h, "") for h in result.headings]
             writer.writerow([state.name, *state.parameters.values(), state.status, state.seconds, *cells])
-    with replacing(page) as part:
-        part.write_text(_page(sweep, result), encoding="utf-8")
+    _write_page(page, sweep, result)
     return table, page
 
 
-def _page(sweep: Sweep, result: SweepResult) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    environment = Environment(
-        loader=PackageLoader("pxm2mesh.sweep", "."),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _write_page(page: Path, sweep: Sweep, result: SweepResult) -> None:
     shown = result.headings[: result.shown][:_MOST_PANELS]
     rows = [
         {"state": state, "cells": [_text(result.values[state.name].get(h)) for h in shown],
@@ -145,7 +136,8 @@ def _page(sweep: Sweep, result: SweepResult) -> str:
     counts = {
         s: sum(state.status == s for state in result.states) for s in ("done", "failed", "killed", "waiting")
     }
-    return environment.get_template("sweep.html.j2").render(
+    write_page(
+        page, "sweep/sweep.html.j2",
         title=sweep.folder.name, axes=result.axes, rows=rows, counts=counts, total=len(result.states),
         columns=[(h, result.units[h]) for h in shown], more=len(result.headings) - len(shown),
         figure=_figure(result, shown),
@@ -162,9 +154,6 @@ def _figure(result: SweepResult, shown: Sequence[str]) -> str:
     """Curves over the last axis with numbers in it (bars where there is none), a line per setting of the others."""
     if not shown or not any(state.status == "done" for state in result.states):
         return ""
-    import io
-
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     axis = _main_axis(result)
@@ -181,10 +170,7 @@ def _figure(result: SweepResult, shown: Sequence[str]) -> str:
         figure.legend(
             handles, labels, loc="outside upper left", ncols=min(4, len(labels)), frameon=False, fontsize=9
         )
-    with mpl.rc_context({"svg.hashsalt": "pxm2mesh", "svg.fonttype": "none"}):
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return drawn.getvalue()[drawn.getvalue().index("<svg") :]
+    return svg_of(figure)
 
 
 def _main_axis(result: SweepResult) -> str:

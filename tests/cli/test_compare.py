@@ -47,7 +47,7 @@ def test_table_and_figure_are_written_and_the_same_each_time(runs: list[str], tm
     for folder in (tmp_path / "a", tmp_path / "b"):
         assert run(["compare", *runs, "-q", "-o", str(folder)]) == 0
         written.append({p.name: p.read_bytes() for p in folder.iterdir()})
-    assert set(written[0]) == {"comparison.csv", "comparison.svg"}
+    assert set(written[0]) == {"comparison.html", "comparison.csv", "comparison.svg"}
     assert written[0] == written[1]
     lines = written[0]["comparison.csv"].decode().splitlines()
     assert lines[0].startswith("name,subject,unit,method,assembled,assembled low")
@@ -75,7 +75,7 @@ def test_runs_with_labels_are_drawn_as_profiles_sizes_and_changes(
     out = tmp_path / "out"
     assert run(["compare", *runs, "-o", str(out)]) == 0
     assert {p.name for p in out.iterdir()} == {
-        "comparison.csv", "comparison.svg", "profiles.svg", "sizes.svg", "changes.csv",
+        "comparison.html", "comparison.csv", "comparison.svg", "profiles.svg", "sizes.svg", "changes.csv",
     }  # fmt: skip
     rows = [line.split(",") for line in (out / "changes.csv").read_text().splitlines()]
     shares = {tuple(row[:4]): float(row[4]) for row in rows[1:]}

@@ -151,6 +151,24 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(physics: str, study: 
     assert not list(folder.glob(".*.part*"))
 
 
+def test_a_terminated_run_says_so_and_goes_on(study: Path, start: Start) -> None:
+    """SIGTERM, as from a batch system: exit code 143, nothing half-written, and the stages done so far are kept."""
+    folder = study.parent / "runs" / "small"
+    run = start("run", study)
+    deadline = time.monotonic() + 120
+    while not (folder / "record.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    run.terminate()
+    told = run.communicate(timeout=60)[0]
+    assert run.returncode == 143, told
+    assert "the same command goes on where it stopped" in told
+    assert not list(folder.glob(".*.part*"))
+    again = start("run", study)
+    told = again.communicate(timeout=300)[0]
+    assert again.returncode == 0, told
+    assert "volume: up to date" in told
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(study: Path, command: Command) -> None:
     result = command("run", study, "--dry-run", "--json")
     assert result.code == 0, result.err

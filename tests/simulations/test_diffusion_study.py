@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from killing import Killed
 
 from pxm2mesh.errors import GeometryError, Pxm2meshError, StudyError
 from pxm2mesh.io.meshes import save_arrays
@@ -18,7 +18,6 @@ from pxm2mesh.quantities import Quantities
 from pxm2mesh.study import parse_study
 from pxm2mesh.study.diffusion import LithiumStep, parse_lithium_step
 from pxm2mesh.volume import LabelVolume
-from simulations.base.output import ScalarTable
 from simulations.models.kinetics import ButlerVolmer
 from simulations.shapes import ball, voxels
 from simulations.studies.run import run
@@ -120,25 +119,6 @@ def test_every_kind_of_step_ends_where_it_should(tmp_path: Path) -> None:
     for text, event in zip(("mean x reached 0.8", "time is over", "rate fell to 0.5 C",
                             "x at the contact reached 0.8", "time is over"), events, strict=True):  # fmt: skip
         assert text in event
-
-
-class Killed(BaseException):
-    """What ends a run from outside."""
-
-
-@pytest.fixture
-def killer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Ends the run when its table has so many rows; called with None it lets it go on."""
-    limit: list[int | None] = [None]
-    append = ScalarTable.append
-
-    def until(self: ScalarTable, row: Any) -> None:
-        append(self, row)
-        if limit[0] is not None and self.rows > limit[0]:
-            raise Killed
-
-    monkeypatch.setattr(ScalarTable, "append", until)
-    yield lambda rows: limit.__setitem__(0, rows)
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from killing import Killed
 from meshes import box
 
 from pxm2mesh.errors import NotConvergedError, Pxm2meshError, StudyError
@@ -18,7 +18,6 @@ from pxm2mesh.materials import read_material
 from pxm2mesh.quantities import Quantities
 from pxm2mesh.study import parse_study
 from pxm2mesh.study.mechanics import MechanicalLoad, parse_load
-from simulations.base.output import ScalarTable
 from simulations.studies.run import run
 
 STUDY = """
@@ -132,33 +131,18 @@ def test_a_limit_load_ends_the_run_with_the_last_good_state_on_disk(tmp_path: Pa
     folder = prepare(tmp_path / "run", 'loads = ["200 MPa", "5 GPa"]\nplastic = ["LPSCl"]\nsides = "free"')
     text = (folder / "study.toml").read_text().replace('LPSCl = "LPSCl"', f'LPSCl = "{soft}"')
     (folder / "study.toml").write_text(text)
-    with pytest.raises(NotConvergedError, match="still failed after") as caught:
+    with pytest.raises(
+        NotConvergedError, match="loads still failed after 8 cuts, also with a direct solver"
+    ) as caught:
         run(folder)
-    assert (
-        "checkpoints/mechanics.npz after 1 loads" in caught.value.hint and "limit load" in caught.value.hint
-    )
+    said = f"{caught.value.message} {caught.value.hint}"
+    for part in ("residuals: forces", "µm, cell ", "of LPSCl; likely cause: LPSCl flows all around",
+                 "the last good state is in checkpoints/mechanics.npz after 1."):  # fmt: skip
+        assert part in said
+    assert rows(folder)[-1]["loads applied [1]"] > 1.05  # not the last whole load
     assert (folder / "checkpoints" / "mechanics.npz").exists() and not (
         folder / "quantities-solve.json"
     ).exists()
-
-
-class Killed(BaseException):
-    """What ends a run from outside."""
-
-
-@pytest.fixture
-def killer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Ends the run when its table has so many rows; called with None it lets it go on."""
-    limit: list[int | None] = [None]
-    append = ScalarTable.append
-
-    def until(self: ScalarTable, row: Any) -> None:
-        append(self, row)
-        if limit[0] is not None and self.rows > limit[0]:
-            raise Killed
-
-    monkeypatch.setattr(ScalarTable, "append", until)
-    yield lambda rows: limit.__setitem__(0, rows)
 
 
 def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path, killer: Any) -> None:
@@ -176,7 +160,7 @@ def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path, killer: Any) -
     for mine, theirs in zip(rows(killed), rows(whole), strict=True):
         for name, value in mine.items():
             if "iterations" not in name and "wall" not in name and "imbalance" not in name:
-                assert value == pytest.approx(theirs[name], rel=1e-7, abs=1e-7), name
+                assert value == pytest.approx(theirs[name], rel=1e-10, abs=1e-12), name
 
 
 def test_loads_are_read_as_they_are_written() -> None:

@@ -29,16 +29,34 @@ def test_the_command_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
         "import subprocess, sys; from pxm2mesh.processes import leashed;"
         f"subprocess.run(leashed([sys.executable, '-c', {child!r}]))"
     )
-    process = subprocess.Popen([sys.executable, "-c", starter])
+    assert _ends_with([sys.executable, "-c", starter], note, signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the private user space is Linux")
+def test_what_bubblewrap_runs_ends_when_it_is_told_to_end(tmp_path: Path) -> None:
+    """Catches: SIGTERM ends bubblewrap and leaves the run alone."""
+    note, bwrap = tmp_path / "pid", tmp_path / "bwrap"
+    bwrap.write_text('#!/bin/sh\n"$@"\nexit $?\n', encoding="utf-8")
+    bwrap.chmod(0o755)
+    run = (
+        "import os, time; from pxm2mesh.processes import end_on_request; end_on_request();"
+        f"open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    assert _ends_with([str(bwrap), sys.executable, "-c", run], note, signal.SIGTERM)
+
+
+def _ends_with(command: list[str], note: Path, how: signal.Signals) -> bool:
+    """Whether the process that wrote its number into ``note`` ends when its starter gets a signal."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
+    process.send_signal(how)
     process.wait()
     pid = int(note.read_text())
     while time.monotonic() < deadline and _alive(pid):
         time.sleep(0.05)
-    assert not _alive(pid)
+    return not _alive(pid)
 
 
 def _alive(pid: int) -> bool:
