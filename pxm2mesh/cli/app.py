@@ -31,6 +31,7 @@ VERBS = (
     "solve",
     "sweep",
     "report",
+    "movie",
     "compare",
     "export",
     "schema",

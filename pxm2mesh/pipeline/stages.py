@@ -25,7 +25,7 @@ MESH = "mesh.npz"
 MEASURED = "quantities-volume.json"
 SOLVED = "quantities-solve.json"
 NUMBERS = {"quantify": MEASURED, "solve": SOLVED}
-RESULTS = ("results*", "scalars*.csv", SOLVED, "checkpoints")
+RESULTS = ("results*", "scalars*.csv", "cycles*.csv", "loads*.csv", SOLVED, "checkpoints")
 
 
 @dataclass
@@ -254,13 +254,16 @@ def _variants(work: Work, labels: LabelVolume, progress: Progress) -> Iterator[L
 
 
 def solve(work: Work, progress: Progress) -> Outcome:
-    """Fields and numbers from the solver."""
+    """Fields and numbers from the solver, and scripts that show the fields in ParaView."""
+    from pxm2mesh.report.paraview import write_paraview_states
+
     solver.solve(work.folder, ranks=work.ranks, lock=work.lock, progress=progress)
     files = tuple(sorted({f for pattern in RESULTS[:-1] for p in work.folder.glob(pattern)
                           for f in (p.rglob("*") if p.is_dir() else (p,)) if f.is_file()}))  # fmt: skip
     if work.folder / SOLVED not in files:
         raise DataError(f"the solver ended well but left no {SOLVED} in {work.folder}.")
     found = Quantities.read(work.folder / SOLVED)
+    files += tuple(write_paraview_states(work.folder))
     return Outcome(files, {"ranks": work.ranks, "quantities": len(found)}, line=f"{len(found)} quantities")
 
 

@@ -54,9 +54,10 @@ def charts(folder: Path) -> list[Chart]:
         Charts in the order of the columns; what should be zero comes last, on a logarithmic axis.
     """
     made: list[Chart] = []
-    for file in sorted([*folder.glob("scalars*.csv"), *folder.glob("cycles*.csv")]):
+    for file in sorted(f for kind in ("scalars", "cycles", "loads") for f in folder.glob(f"{kind}*.csv")):
         columns = _read(file)
-        across = next((n for n in ("cycle", "cycle [1]", "time [s]") if n in columns), None)
+        across = next((n for n in ("cycle", "cycle [1]", "load", "time [s]") if n in columns), None)
+        summary = not file.name.startswith("scalars")  # few rows, and each column was chosen: all are shown
         if across is None or len(columns[across]) < 3:
             continue
         twice = {name for name, better in _SAID_BY.items() if better in columns}
@@ -76,22 +77,29 @@ def charts(folder: Path) -> list[Chart]:
                 groups.setdefault(unit, {})[quantity] = values
         x, label = _axis(columns[across], across)
         suffix = file.stem.partition("-")[2]
-        made += [_chart(x, label, lines, unit, suffix) for unit, lines in groups.items()]
+        for unit, lines in groups.items():
+            made += [_chart(x, label, part, unit, suffix) for part in _parted(lines, summary)]
         if balances:
-            made.append(_chart(x, label, balances, "log10", suffix))
+            made += [_chart(x, label, part, "log10", suffix) for part in _parted(balances, summary)]
     return made
+
+
+def _parted(lines: Mapping[str, Sequence[float]], all_of_them: bool) -> list[dict[str, Sequence[float]]]:
+    """As many lines as one chart holds, and the others in charts of their own if all are wanted."""
+    names = list(lines)
+    starts = range(0, len(names), _MOST_LINES) if all_of_them else (0,)
+    return [{name: lines[name] for name in names[i : i + _MOST_LINES]} for i in starts]
 
 
 def _chart(
     x: Sequence[float], label: str, lines: Mapping[str, Sequence[float]], unit: str, suffix: str
 ) -> Chart:
-    shown = dict(list(lines.items())[:_MOST_LINES])
-    what = "what should be zero, log₁₀" if unit == "log10" else _common(list(shown)) or f"in {unit}"
+    what = "what should be zero, log₁₀" if unit == "log10" else _common(list(lines)) or f"in {unit}"
     heading = what[:1].upper() + what[1:] + (f" [{unit}]" if unit not in ("", "1", "log10") else "")
     heading += f" (computation {suffix})" if suffix else ""
-    ends = "; ".join(f"{name} from {y[0]:.4g} to {y[-1]:.4g}" for name, y in shown.items())
+    ends = "; ".join(f"{name} from {y[0]:.4g} to {y[-1]:.4g}" for name, y in lines.items())
     told = f"{heading} over {label}: {ends}."
-    return Chart(heading, lines_svg(x, shown, label=label, describe=told), tuple(shown))
+    return Chart(heading, lines_svg(x, lines, label=label, describe=told), tuple(lines))
 
 
 def _common(names: list[str]) -> str:

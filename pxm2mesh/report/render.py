@@ -19,7 +19,7 @@ from pxm2mesh.report.scene import pack_scene, skins
 SIZE = (1120, 940)
 _BACKGROUND = "white"
 _RAMP = "viridis"
-_MATT = {"ambient": 0.22, "diffuse": 0.86, "specular": 0.08, "specular_power": 12}
+MATT = {"ambient": 0.22, "diffuse": 0.86, "specular": 0.08, "specular_power": 12}
 _EDGES_SHOWN = 40000
 
 
@@ -58,11 +58,11 @@ def _grid(points: npt.NDArray[Any], cells: npt.NDArray[Any], labels: npt.NDArray
     return grid
 
 
-def _plotter(bounds: tuple[float, ...]) -> Any:
-    """A scene with soft light, seen from above one corner."""
+def scene(bounds: tuple[float, ...], size: tuple[int, int] = SIZE) -> Any:
+    """A scene with soft light, seen from above one corner; ``size`` in pixels."""
     import pyvista
 
-    plotter: Any = pyvista.Plotter(off_screen=True, window_size=list(SIZE), lighting="none")
+    plotter: Any = pyvista.Plotter(off_screen=True, window_size=list(size), lighting="none")
     plotter.set_background(_BACKGROUND)
     plotter.enable_anti_aliasing("ssaa")
     low, high = np.array(bounds[::2]), np.array(bounds[1::2])
@@ -122,7 +122,7 @@ def _describe(stem: Path, caption: str, **details: Any) -> None:
     stem.with_suffix(".json").write_text(json.dumps({"caption": caption, **details}), encoding="utf-8")
 
 
-def _cut_box(bounds: tuple[float, ...]) -> tuple[float, ...]:
+def cut_box(bounds: tuple[float, ...]) -> tuple[float, ...]:
     """The corner that faces the eye, up to the middle."""
     low, high = np.array(bounds[::2]), np.array(bounds[1::2])
     middle = low + 0.5 * (high - low)
@@ -131,16 +131,17 @@ def _cut_box(bounds: tuple[float, ...]) -> tuple[float, ...]:
 
 def draw_sample(grid: Any, colours: dict[int, str], file: Path) -> None:
     """The phases of ``colours`` with one corner cut away."""
-    plotter = _plotter(grid.bounds)
+    plotter = scene(grid.bounds)
     for label, colour in colours.items():
         piece = grid.threshold([label - 0.5, label + 0.5], scalars="phase")
-        opened = piece.clip_box(_cut_box(grid.bounds), invert=True) if piece.n_cells else piece
+        opened = piece.clip_box(cut_box(grid.bounds), invert=True) if piece.n_cells else piece
         if opened.n_cells:
-            plotter.add_mesh(_skin(opened), color=colour, **_MATT)
+            plotter.add_mesh(skin(opened), color=colour, **MATT)
     _shoot(plotter, file)
 
 
-def _skin(grid: Any) -> Any:
+def skin(grid: Any) -> Any:
+    """The surface of a grid."""
     return grid.extract_surface(algorithm="dataset_surface")
 
 
@@ -153,18 +154,18 @@ def draw_mesh(grid: Any, colours: dict[int, str], file: Path) -> None:
     inside = np.all(centres >= high - size, axis=1)
     cut = np.all(centres > high - 0.55 * size, axis=1)
     block = grid.extract_cells(np.flatnonzero(inside & ~cut))
-    plotter = _plotter(block.bounds)
+    plotter = scene(block.bounds)
     for label, colour in colours.items():
         piece = block.threshold([label - 0.5, label + 0.5], scalars="phase")
         if piece.n_cells:
             plotter.add_mesh(
-                _skin(piece),
+                skin(piece),
                 color=colour,
                 show_edges=True,
                 edge_color="#1b2330",
                 line_width=0.8,
                 edge_opacity=0.6,
-                **_MATT,
+                **MATT,
             )
     _shoot(plotter, file)
 
@@ -201,16 +202,16 @@ def draw_field(shown: Any, name: str, grid: Any, file: Path) -> None:
         low=f"{low:.3g} {unit}".strip(),
         high=f"{high:.3g} {unit}".strip(),
     )
-    plotter = _plotter(grid.bounds)
-    opened = shown.clip_box(_cut_box(grid.bounds), invert=True)
+    plotter = scene(grid.bounds)
+    opened = shown.clip_box(cut_box(grid.bounds), invert=True)
     plotter.add_mesh(
-        _skin(opened),
+        skin(opened),
         scalars=name,
         cmap=_RAMP,
         clim=(low, high),
         show_scalar_bar=False,
         interpolate_before_map=True,
-        **_MATT,
+        **MATT,
     )
     _shoot(plotter, file)
 
