@@ -56,7 +56,7 @@ def contradictions(study: Study) -> Iterator[Finding]:
     yield from _thresholds(study)
     yield from _mesh(study)
     yield from _phases_of_physics(study)
-    yield from _materials(study)
+    yield from missing_values(study, study.materials)
 
 
 def _phantom(study: Study) -> Iterator[Finding]:
@@ -141,10 +141,21 @@ def _half_cell(cell: HalfCell, path: KeyPath) -> Iterator[Finding]:
         yield Finding((*path, "separator"), f"is the face of the collector, {cell.collector!r};", hint)
 
 
-def _materials(study: Study) -> Iterator[Finding]:
-    """Named materials exist, and those of each computation have what it needs."""
+def missing_values(study: Study, present: Iterable[str]) -> Iterator[Finding]:
+    """Materials that do not exist, or lack what a computation needs of them.
+
+    Args:
+        study: Valid by itself.
+        present: Phases that are known to be there; mechanics needs elastic values of those that get cells.
+
+    Yields:
+        Errors only.
+    """
+    there = list(present)
     needs = [
-        need for i, physics in enumerate(study.physics) for need in _needs(study, physics, ("physics", i))
+        need
+        for i, physics in enumerate(study.physics)
+        for need in _needs(study, physics, there, ("physics", i))
     ]
     if not study.materials and not needs:
         return
@@ -178,11 +189,10 @@ def _materials(study: Study) -> Iterator[Finding]:
 
 
 def _needs(
-    study: Study, physics: object, path: KeyPath
+    study: Study, physics: object, present: Iterable[str], path: KeyPath
 ) -> Iterator[tuple[str, str, tuple[str, ...], KeyPath]]:
     """Phase, what it is there, parameters that its material must have for that, and the key that asks for it."""
-    table = study.volume.phase_table()
-    meshed = [] if table is None else [p.name for p in table if p.name not in study.mesh.exclude]
+    meshed = [phase for phase in present if phase not in study.mesh.exclude]
     if isinstance(physics, HalfCell) and physics.active != physics.electrolyte:
         for key, parameters in _HALF_CELL.items():
             phase = getattr(physics, key)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pxm2mesh.errors import Pxm2meshError
-from pxm2mesh.study.consistency import Finding
+from pxm2mesh.study.consistency import Finding, missing_values
 from pxm2mesh.study.fields import Measure
 from pxm2mesh.study.model import Study
 from pxm2mesh.study.names import phases_named, unresolved_names
@@ -121,7 +121,12 @@ def _data(study: Study, facts: dict[str, Any]) -> Iterator[Finding]:
 
     if isinstance(volume, LabelVolume):
         names = [Finding(path, e.message, e.hint) for path, e in unresolved_names(study, volume.phases)]
-        yield from names or [*_empty_phases(study, volume), *_cost(study, volume, facts)]
+        present = [name for name, count in volume.voxel_counts().items() if count]
+        yield from names or [
+            *_empty_phases(study, volume),
+            *missing_values(study, present),
+            *_cost(study, volume, facts),
+        ]
 
 
 def _blamed(study: Study, error: Pxm2meshError) -> tuple[str, str]:

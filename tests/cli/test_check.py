@@ -170,11 +170,11 @@ def test_mechanics_of_a_half_cell_asks_for_elastic_values_of_all_that_has_cells(
         ('exclude = ["void"]', "exclude = []", "physics[2].mechanics", 'exclude = ["void"]'),
     ):
         (folder / "study.toml").write_text(good.replace(written, instead), encoding="utf-8")
-        found = check_study(folder / "study.toml")[1]
+        found = examine_study(folder / "study.toml").problems
         assert [p.key for p in found] == [key]
         assert remedy in f"{found[0].message} {found[0].hint}"
     (folder / "study.toml").write_text(good, encoding="utf-8")
-    assert check_study(folder / "study.toml")[1] == []
+    assert examine_study(folder / "study.toml").problems == []
 
 
 def test_what_needs_no_data_stops_a_run_too(folder: Path) -> None:
