@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.errors import MeshingError
+from pxm2mesh.meshing.layer_plan import with_layers
 from pxm2mesh.meshing.options import DEFAULTS, MeshOptions, Sizing
 from pxm2mesh.meshing.sizing import distances, sizes_inside
+from pxm2mesh.meshing.transition import TransitionZone
 from pxm2mesh.volume import LabelVolume
 
 log = logging.getLogger(__name__)
@@ -20,8 +22,19 @@ log = logging.getLogger(__name__)
 # fitted to nine meshes from 16³ of one phase to 128³ cathodes, noise and a checkerboard: within 8 %
 _PER_SIZE, _PER_FACE, _PER_BOX_FACE = 6.34, 1.28, -1.13
 _FINER_POWER = 1.15  # of 1.2 cell sizes over a smaller ``near``
-_SECONDS = (2.0, 20e-6, 2e-6)  # start, per cell, per voxel; on two cores
-_MEGABYTES = (350.0, 0.75e-3, 25e-6)  # start, per cell, per voxel and phase
+_SECONDS = (1.0, 25e-6, 1e-6)  # start, per cell (at a million), per voxel; on two idle cores
+_SECONDS_POWER = 0.18  # caches: a cell of 6 million takes a third longer than one of a million
+_LATTICE_CELLS, _LATTICE_SECONDS = 12, 12e-6  # per cell of the lattice; per tetrahedron
+_LAYER_CELLS, _LAYER_POWER = (
+    3.0,
+    2.5,
+)  # cut for a thin layer: per cell at the interface, (cell size / thickness) ** power
+_LAYER_SECONDS = 1.8  # times what the mesh takes without it: all is improved once more
+_MEGABYTES = (350.0, 0.75e-3, 25e-6)  # start, per cell, per voxel and field
+_FIELDS = 16  # indicator fields at most: bodies apart from each other share one
+_PAIRS = (
+    45.0  # gmsh takes 0.12 µs per squared pair of regions, the lattice 0.24 ms per cell: equal at 45 √cells
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,7 @@ class Cost:
 
     Attributes:
         cells: Tetrahedra, ± 10 %.
-        seconds: On two cores, within a factor of two.
+        seconds: On two idle cores, ± 30 %.
         memory_gb: Peak of the larger of the two processes.
         cell_size: Voxels along x, y, z.
     """
@@ -58,26 +71,64 @@ def predict_cost(volume: LabelVolume, options: MeshOptions = DEFAULTS) -> Cost:
         >>> predict_cost(LabelVolume(labels, {"NMC": 1}, "1 um")).cells < 20_000
         True
     """
+    volume, options = with_layers(volume, options)
     if options.target_cells is not None:
         options = reach_target(volume, options)
     sizes = options.voxels(volume)
-    cells = _cells(volume, sizes, options.sizing)
-    return _cost(cells, volume, sizes)
-
-
-def _cost(cells: int, volume: LabelVolume, sizes: tuple[int, int, int]) -> Cost:
-    voxels = volume.labels.size
-    phases = len(volume.phases)
-    seconds = _SECONDS[0] + _SECONDS[1] * cells + _SECONDS[2] * voxels
-    memory = (_MEGABYTES[0] + _MEGABYTES[1] * cells + _MEGABYTES[2] * voxels * max(1, phases)) / 1024
-    return Cost(cells, round(seconds, 1), round(memory, 2), sizes)
-
-
-def _cells(volume: LabelVolume, sizes: tuple[int, int, int], sizing: Sizing) -> int:
-    """Integral of what a cell of the wanted size takes, plus what interfaces add."""
     labels, spacing, cell_size = _thinned(volume, sizes)
-    distance = distances(labels, spacing)
-    return _count(labels, distance, spacing, cell_size, sizing)
+    seconds = _SECONDS[0] + _SECONDS[2] * volume.labels.size
+    if options.method == "lattice" or too_many_pairs(_touching_pairs(labels), labels.size):
+        cells = _LATTICE_CELLS * labels.size
+        seconds += _LATTICE_SECONDS * cells
+    else:
+        cells = _count(labels, distances(labels, spacing), spacing, cell_size, options.sizing)
+        seconds += _SECONDS[1] * cells * (cells / 1e6) ** _SECONDS_POWER
+    for zone in options.zones:
+        if zone.kind == "layer":
+            added = int(_faces_between(volume, labels, zone) * _layer_cells(zone, cell_size))
+            cells += added
+            seconds = seconds * _LAYER_SECONDS + _SECONDS[1] * added
+    return Cost(cells, round(seconds, 1), round(_megabytes(cells, volume) / 1024, 2), sizes)
+
+
+def too_many_pairs(pairs: int, cells: int) -> bool:
+    """Whether so many regions touch that gmsh, whose time grows with the square of the pairs, would take for ever."""
+    return bool(pairs > _PAIRS * np.sqrt(cells))
+
+
+def _touching_pairs(labels: npt.NDArray[np.uint32]) -> int:
+    """Pairs of touching regions, the outside being one."""
+    import cc3d
+
+    regions = cc3d.connected_components(labels, connectivity=6).astype(np.int64)
+    base, keys = int(regions.max()) + 1, []
+    for axis in range(3):
+        a, b = (np.moveaxis(regions, axis, 0)[part].ravel() for part in (slice(None, -1), slice(1, None)))
+        differ = a != b
+        keys.append(np.minimum(a, b)[differ] * base + np.maximum(a, b)[differ])
+        keys += [np.moveaxis(regions, axis, 0)[end].ravel() for end in (0, -1)]  # to the outside, region 0
+    return len(np.unique(np.concatenate(keys)))
+
+
+def _layer_cells(zone: TransitionZone, cell_size: float) -> float:
+    """Cells that cutting a layer adds per cell face at its interface (1.5 faces make a cell's edge squared)."""
+    return float(_LAYER_CELLS / 1.5 * max(cell_size / zone.length, 1.0) ** _LAYER_POWER)
+
+
+def _faces_between(volume: LabelVolume, labels: npt.NDArray[np.uint32], zone: TransitionZone) -> int:
+    """Faces of the thinned labels between the two phases of a zone."""
+    phase = (labels - 1) % np.uint32(int(volume.labels.max()) + 1)
+    first, second = (volume.phases[name].label for name in zone.between)
+    count = 0
+    for axis in range(3):
+        a, b = (np.moveaxis(phase, axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
+        count += int(np.count_nonzero(((a == first) & (b == second)) | ((a == second) & (b == first))))
+    return count
+
+
+def _megabytes(cells: int, volume: LabelVolume) -> float:
+    bodies = len(volume.phases) + (0 if volume.particles is None else int(volume.particles.max()))
+    return _MEGABYTES[0] + _MEGABYTES[1] * cells + _MEGABYTES[2] * volume.labels.size * min(bodies, _FIELDS)
 
 
 def _thinned(
@@ -86,7 +137,8 @@ def _thinned(
     step = tuple(slice(s // 2, None, s) for s in sizes)
     labels = volume.labels[step].astype(np.uint32) + 1
     if volume.particles is not None:
-        labels = labels + volume.particles[step].astype(np.uint32) * np.uint32(int(labels.max()) + 1)
+        base = np.uint32(int(volume.labels.max()) + 1)
+        labels = labels + volume.particles[step].astype(np.uint32) * base
     spacing = np.array(volume.shape) * volume.spacing / np.array(labels.shape)
     return np.ascontiguousarray(labels), spacing, float(np.prod(spacing) ** (1 / 3))
 

@@ -50,7 +50,7 @@ def bisected(
         a, b = keys // len(points), keys % len(points)
         inside = np.zeros(len(points), np.bool_)
         used = np.unique(cells[own])
-        inside[used] = target.closest(points[used])[1] < 0.999 * level
+        inside[used] = target.closest(points[used], level)[1] < 0.999 * level
         excess = np.full(len(keys), -1.0)
         both = np.flatnonzero(inside[a] & inside[b])
         excess[both] = target.closest((points[a[both]] + points[b[both]]) / 2)[1] / level - 1
@@ -91,11 +91,14 @@ def moved_to_level(
     count, own = len(made.points), made.cells[mine]
     used = np.unique(own)
     excess = np.full(count, np.inf)
-    excess[used] = target.closest(made.points[used])[1] - level
-    excess[on_interface] = -level
     keys, _ = _edges_of(own, count)
     a, b = keys // count, keys % count
     length = np.linalg.norm(made.points[a] - made.points[b], axis=1)
+    reach = level + 1.01 * float(
+        length.max(initial=0.0)
+    )  # farther points have no edge that crosses the level
+    excess[used] = np.minimum(target.closest(made.points[used], reach)[1], reach) - level
+    excess[on_interface] = -level
     cut = excess[a] * excess[b] < 0
     a, b, length, keys = a[cut], b[cut], length[cut], keys[cut]
     share = excess[a] / (excess[a] - excess[b])
@@ -123,10 +126,10 @@ def moved_to_level(
     again = wanted & ~moved & np.any(points != made.points, axis=1)
     if again.any():
         excess[again] = target.closest(points[again])[1] - level
-    reach = np.full(count, np.inf)
-    np.minimum.at(reach, a, length)
-    np.minimum.at(reach, b, length)
-    excess[moved | (np.abs(excess) < _ON * reach)] = 0.0
+    shortest = np.full(count, np.inf)
+    np.minimum.at(shortest, a, length)
+    np.minimum.at(shortest, b, length)
+    excess[moved | (np.abs(excess) < _ON * shortest)] = 0.0
     return points, excess
 
 

@@ -34,9 +34,9 @@ class Target:
         shape = np.maximum(1, np.ceil((high - low) / size + 1e-9)).astype(np.int64)
         return cls(corners, low, size, shape, *layer_kernels.bin_triangles(corners, low, size, shape))
 
-    def closest(self, points: Floats) -> tuple[Floats, Floats]:
-        """(n, 3) nearest points of the surface, and (n,) distances."""
-        found = np.empty((len(points), 3))
+    def closest(self, points: Floats, reach: float = np.inf) -> tuple[Floats, Floats]:
+        """(n, 3) nearest points of the surface, and (n,) distances; infinite where nothing is within ``reach``."""
+        found = np.full((len(points), 3), np.inf)
         layer_kernels.closest_points(
             np.ascontiguousarray(points),
             self.corners,
@@ -45,6 +45,7 @@ class Target:
             self.shape,
             self.start,
             self.items,
+            reach,
             found,
         )
         return found, np.asarray(np.linalg.norm(points - found, axis=1))

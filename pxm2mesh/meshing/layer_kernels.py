@@ -88,9 +88,10 @@ def closest_points(
     shape: Array,
     start: Array,
     items: Array,
+    reach: float,
     out: Array,
 ) -> None:
-    """The nearest point of a binned triangle surface to each point, into ``out`` (n, 3)."""
+    """The nearest point of a binned triangle surface to each point into ``out`` (n, 3); beyond ``reach`` maybe none."""
     ny, nz = shape[1], shape[2]
     for n in nb.prange(len(points)):
         p = points[n]
@@ -104,13 +105,14 @@ def closest_points(
         best = math.inf
         for ring in range(max(shape[0], shape[1], shape[2])):
             known = max(0.0, inside + (ring - 1) * size)  # everything nearer was looked at
-            if best <= known * known:
+            if best <= known * known or known > reach:
                 break
             for i in range(max(centre[0] - ring, 0), min(centre[0] + ring, shape[0] - 1) + 1):
                 for j in range(max(centre[1] - ring, 0), min(centre[1] + ring, shape[1] - 1) + 1):
-                    for k in range(max(centre[2] - ring, 0), min(centre[2] + ring, shape[2] - 1) + 1):
-                        away = max(abs(i - centre[0]), abs(j - centre[1]), abs(k - centre[2]))
-                        if away != ring:
+                    side = max(abs(i - centre[0]), abs(j - centre[1])) == ring
+                    step = 1 if side or ring == 0 else 2 * ring  # only the outermost bins are new
+                    for k in range(centre[2] - ring, centre[2] + ring + 1, step):
+                        if k < 0 or k >= shape[2]:
                             continue
                         b = (i * ny + j) * nz + k
                         for e in range(start[b], start[b + 1]):

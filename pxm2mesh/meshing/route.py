@@ -21,10 +21,11 @@ import numpy as np
 from pxm2mesh.errors import MeshingError, UsageError
 from pxm2mesh.meshing import checks
 from pxm2mesh.meshing.assembly import Draft, draft, finish
-from pxm2mesh.meshing.cost import predict_cost, reach_target, refuse_excess
+from pxm2mesh.meshing.cost import predict_cost, reach_target, refuse_excess, too_many_pairs
 from pxm2mesh.meshing.gmsh_mesher import SurfaceRejectedError, fill_regions
 from pxm2mesh.meshing.improve import ImproveOptions, improve
 from pxm2mesh.meshing.lattice import lattice_cells
+from pxm2mesh.meshing.layer_plan import with_layers
 from pxm2mesh.meshing.options import DEFAULTS, MeshOptions, Sizing
 from pxm2mesh.meshing.quality import summarize
 from pxm2mesh.meshing.sizing import size_field
@@ -34,16 +35,11 @@ from pxm2mesh.progress import SILENT, Progress, Task
 from pxm2mesh.surface import InterfaceSurface
 from pxm2mesh.surfacing import SmoothOptions, extract_surface, smooth
 from pxm2mesh.tetmesh import TetMesh
-from pxm2mesh.units import parse_quantity
 from pxm2mesh.volume import LabelVolume
 
 log = logging.getLogger(__name__)
 
 _RUNGS = (0.3, 0.5, 0.8, 1.0)
-_PAIRS = (
-    45.0  # gmsh takes 0.12 µs per squared pair of regions, the lattice 0.24 ms per cell: equal at 45 √cells
-)
-_THICK = 2.0  # cells: layers from here on are laid in the voxels
 
 
 def mesh_volume(
@@ -81,7 +77,7 @@ def mesh_volume(
     """
     _check_names(volume, options)
     started = time.perf_counter()
-    volume, options = _with_layers(volume, options)
+    volume, options = with_layers(volume, options)
     if options.target_cells is not None:
         options = reach_target(volume, options)
     cost = predict_cost(volume, options)
@@ -272,7 +268,7 @@ def _why_lattice(surface: InterfaceSurface, options: MeshOptions) -> str:
     low, high = surface.sides.min(axis=1).astype(np.int64), surface.sides.max(axis=1)
     pairs = len(np.unique(low * len(surface.region_phase) + high))
     cells = surface.lattice.cells.size
-    if pairs > _PAIRS * np.sqrt(cells):
+    if too_many_pairs(pairs, cells):
         return (
             f"{pairs:,} pairs of regions in {cells:,} cells are more than gmsh's time, which grows with the square of "
             "their number, allows"
@@ -344,30 +340,6 @@ def _cell_size(surface: InterfaceSurface) -> float:
     if surface.lattice is None:
         return float(np.sqrt(2 * np.median(surface.triangle_areas())))
     return float(np.prod(surface.lattice.cell_size * surface.lattice.volume.spacing) ** (1 / 3))
-
-
-def _with_layers(volume: LabelVolume, options: MeshOptions) -> tuple[LabelVolume, MeshOptions]:
-    """Thick layers in the voxels; thin ones are cut into the mesh later, whose cells must not be much larger."""
-    layers = [zone for zone in options.zones if zone.kind == "layer"]
-    if not layers:
-        return volume, options
-    from pxm2mesh.meshing.transition import add_layers
-
-    size = options.cell_size
-    wanted = (
-        float(size) * float(volume.spacing.min())
-        if not isinstance(size, str)
-        else parse_quantity(size, "length")
-    )
-    thin = [] if options.method == "marching-cubes" else [z for z in layers if z.length < _THICK * wanted]
-    volume = add_layers(volume, [zone for zone in layers if zone not in thin])
-    thinnest = min((zone.length for zone in layers), default=wanted)
-    share = 2.0 if thin else 0.5
-    length = min(wanted, max(share * thinnest, float(volume.spacing.min())))
-    if length < wanted:
-        log.info("cell size %.4g µm instead of %.4g for the layer", length, wanted)
-    others = tuple(zone for zone in options.zones if zone.kind != "layer" or zone in thin)
-    return volume, replace(options, cell_size=f"{length:.9g} um", target_cells=None, zones=others)
 
 
 def _with_zones(mesh: TetMesh, surface: InterfaceSurface, options: MeshOptions) -> TetMesh:

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def one(size: int, cell_size: float, noise: float) -> dict[str, Any]:
     quality, record = mesh.record["quality"], mesh.record
     large = [abs(r["relative_error"]) for r in record["regions"] if r["id"] and r["voxels"] > 64]
     return {
-        "volume": f"{size}³" + (f", {100 * noise:g} % noise" if noise else ""), "cell size": cell_size,
+        "volume": f"{size}³" + (f" {100 * noise:g} %" if noise else ""), "cell size": cell_size,
         "seconds": round(seconds, 1), "cells": quality["cells"], "dmin": quality["min_dihedral"],
         "p01": quality["p01_dihedral"], "p05": quality["p05_dihedral"], "rr5": quality["rr_p05"],
         "phase err %": round(100 * max(abs(p["relative_error"]) for p in record["phases"]), 5),
@@ -98,18 +99,16 @@ def one(size: int, cell_size: float, noise: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
-    """Rows as aligned text."""
-    cells = [[str(c) for c in columns], *[[str(r.get(c, "")) for c in columns] for r in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
+def line(values: Sequence[Any], columns: Sequence[str]) -> str:
+    """A row of the table: every column as wide as its name, and at least 9 characters."""
+    return "  ".join(str(v).rjust(max(len(c), 9)) for v, c in zip(values, columns, strict=True))
 
 
 def in_a_process(arguments: list[str]) -> dict[str, Any]:
     """Run this script for one case, so that memory is its own."""
     run = subprocess.run([sys.executable, __file__, "--one", *arguments], capture_output=True, text=True)
     if run.returncode:
-        return {"volume": " ".join(arguments), "rungs": f"FAILED {run.stderr[-200:]}"}
+        return {"volume": " ".join(arguments), "rungs": f"FAILED {run.stderr.strip()[-200:]}"}
     return dict(json.loads(run.stdout.splitlines()[-1]))
 
 
@@ -129,13 +128,13 @@ def main() -> None:
         return
     if given.scaling:
         given.sizes, given.noise = "64,128,192,256", "0"
-    rows = [
-        in_a_process([size, str(given.cell_size), noise])
-        for size in given.sizes.split(",")
-        for noise in given.noise.split(",")
-    ]
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(table(rows, COLUMNS))
+    print(line(COLUMNS, COLUMNS), flush=True)
+    rows = []
+    for size in given.sizes.split(","):
+        for noise in given.noise.split(","):
+            rows.append(in_a_process([size, str(given.cell_size), noise]))
+            print(line([rows[-1].get(c, "") for c in COLUMNS], COLUMNS), flush=True)
     if given.scaling and all("cells" in row for row in rows):
         for name in ("seconds", "MB"):
             x, y = (np.log([row[key] for row in rows[1:]]) for key in ("cells", name))

@@ -28,13 +28,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bench_mesh import table, three_phases
+from bench_mesh import three_phases
 
 COLUMNS = (
     "volume", "mesher", "seconds", "cells", "dmin", "p05", "rr5", "phase err %", "area err %", "normal err °", "box",
     "MB", "note",
 )  # fmt: skip
-MESHERS = ("pxm2mesh", "gmsh alone", "TetGen", "CGAL")
+MESHERS = ("pxm2mesh", "gmsh alone", "TetGen", "CGAL", "CGAL close")
 NMC = 2
 
 TETGEN = """
@@ -47,6 +47,8 @@ seconds = time.perf_counter() - start
 np.savez(sys.argv[2], points=np.asarray(made[0]), cells=np.asarray(made[1]), seconds=seconds,
          mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
+FACET_DISTANCE = {"CGAL": 0.35, "CGAL close": 0.1}
+"""Farthest that CGAL's facets may be from the interface, in cells."""
 CGAL = """
 import sys, time, resource, numpy as np, pygalmesh
 given = np.load(sys.argv[1])
@@ -54,7 +56,8 @@ size = float(given["cell_size"])
 start = time.perf_counter()
 made = pygalmesh.generate_from_array(
     (given["labels"] + 1).astype(np.uint8), (1.0, 1.0, 1.0), max_cell_circumradius=1.2 * size,
-    max_facet_distance=0.35 * size, lloyd=False, odt=False, perturb=True, exude=True, verbose=False)
+    max_facet_distance=float(given["facet_distance"]) * size, lloyd=False, odt=False, perturb=True, exude=True,
+    verbose=False)
 seconds = time.perf_counter() - start
 blocks = [i for i, block in enumerate(made.cells) if block.type == "tetra"]
 np.savez(sys.argv[2], points=made.points, cells=np.concatenate([made.cells[i].data for i in blocks]), seconds=seconds,
@@ -124,8 +127,9 @@ def made_by(mesher: str, labels: npt.NDArray[Any], cell_size: int, pythons: dict
     with tempfile.TemporaryDirectory() as folder:
         given, answer = f"{folder}/given.npz", f"{folder}/answer.npz"
         np.savez(
-            given, points=surface.points, triangles=surface.triangles, labels=labels, cell_size=cell_size
-        )
+            given, points=surface.points, triangles=surface.triangles, labels=labels, cell_size=cell_size,
+            facet_distance=FACET_DISTANCE.get(mesher, 0.0),
+        )  # fmt: skip
         run = subprocess.run(
             [pythons[mesher], "-c", code, given, answer], capture_output=True, text=True, timeout=1800
         )
@@ -214,6 +218,13 @@ def one(mesher: str, name: str, size: int, cell_size: int, pythons: dict[str, st
         return {"note": f"failed: {type(error).__name__}: {str(error)[:80]}"}
 
 
+def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
+    """Rows as aligned text."""
+    cells = [[str(c) for c in columns], *[[str(r.get(c, "")) for c in columns] for r in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    return "\n".join("  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -227,7 +238,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    pythons = {"TetGen": given.tetgen_python, "CGAL": given.cgal_python}
+    pythons = {"TetGen": given.tetgen_python, **dict.fromkeys(FACET_DISTANCE, given.cgal_python)}
     if given.one:
         print(json.dumps(one(*given.one, given.size, given.cell_size, pythons)))
         return

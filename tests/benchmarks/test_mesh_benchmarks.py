@@ -32,3 +32,7 @@ def test_meshing_beside_other_meshers() -> None:
 def test_every_volume_of_the_corpus_ends_in_a_valid_mesh() -> None:
     table = run("bench_corpus.py")
     assert "FAILED" not in table
+
+
+def test_thin_layers_leave_no_contact() -> None:
+    run("bench_layers.py")
