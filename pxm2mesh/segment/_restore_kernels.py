@@ -12,7 +12,7 @@ from numba import njit
 Float = npt.NDArray[np.float32]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def relabel(
     labels: npt.NDArray[Any],
     active: npt.NDArray[np.bool_],
