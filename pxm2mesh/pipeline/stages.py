@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pxm2mesh.surface import InterfaceSurface
     from pxm2mesh.volume import GreyVolume
 
+logger = logging.getLogger(__name__)
+
 LABELS = "labels.npz"
 PREVIEW = "segmentation.png"
 MESH = "mesh.npz"
@@ -26,6 +29,7 @@ MEASURED = "quantities-volume.json"
 SOLVED = "quantities-solve.json"
 NUMBERS = {"quantify": MEASURED, "solve": SOLVED}
 RESULTS = ("results*", "scalars*.csv", "cycles*.csv", "loads*.csv", SOLVED, "checkpoints")
+_CLEANED_AWAY = 0.1  # share of a phase that [clean] may take without a word
 
 
 @dataclass
@@ -215,8 +219,15 @@ def _repaired(labels: LabelVolume, study: Study) -> tuple[LabelVolume, dict[str,
         return labels, {"changed_voxels": 0}
     from pxm2mesh.segment import RepairOptions, repair
 
-    labels, record = repair(labels, RepairOptions(**study.clean.model_dump()))
-    return labels, record.as_dict()
+    repaired, record = repair(labels, RepairOptions(**study.clean.model_dump()))
+    was, has = labels.voxel_counts(), repaired.voxel_counts()
+    for name, voxels in was.items():
+        if voxels and has[name] < (1 - _CLEANED_AWAY) * voxels:
+            logger.warning(
+                "clean: %s loses %.0f %% of its %s voxels; a smaller min_region in [clean] keeps more of it.",
+                name, 100 * (1 - has[name] / voxels), f"{voxels:,}",
+            )  # fmt: skip
+    return repaired, record.as_dict()
 
 
 def measure(work: Work, progress: Progress) -> Outcome:

@@ -81,6 +81,15 @@ def test_a_file_that_was_damaged_is_made_again(finished: Path, command: Command)
     assert "mesh" not in skipped(command("run", finished))
 
 
+def test_a_phase_that_cleaning_takes_away_is_a_warning(study: Path, command: Command) -> None:
+    """The pore has 27 voxels. Catches the template's min_region on a fine phase, such as a binder, without a word."""
+    text = STUDY.replace('exclude = ["void"]', "") + '[quantify]\nonly = ["volume_fraction"]\n'
+    for smallest, told in ((27, False), (28, True)):
+        study.write_text(f"{text}[clean]\nmin_region = {smallest}\n", encoding="utf-8")
+        result = command("run", study)
+        assert ("clean: void loses 100 % of its 27 voxels" in result.err) is told, result.err
+
+
 def test_restart_does_everything_again(finished: Path, command: Command) -> None:
     assert skipped(command("run", finished, "--restart")) == []
 
