@@ -119,7 +119,7 @@ def test_boolean_model_has_the_surface_chords_and_correlation_of_its_formula() -
     assert mean[1] == pytest.approx(density * 4 * np.pi * radius**2 * pores, rel=0.04)
     assert mean[2] == pytest.approx(1 / (density * np.pi * radius**2), rel=0.04)
     assert mean[3] == pytest.approx(length, rel=0.1)  # too short in small samples, whose own φ² is taken off
-    np.testing.assert_allclose(mean[4:], exact, rtol=0.06)
+    np.testing.assert_allclose(mean[4:], exact, rtol=0.1)
 
 
 def test_spread_of_independent_voxels_falls_with_the_root_of_their_number() -> None:
