@@ -20,7 +20,7 @@ addEventListener("load", () => setTimeout(() => {
   const found = {
     faint, seen, width: document.documentElement.scrollWidth, window: innerWidth,
     images: [...document.images].map(i => [i.naturalWidth, i.alt.length]),
-    drawings: [...document.querySelectorAll("svg")].map(s => [s.getBoundingClientRect().width, s.getAttribute("aria-label")]),
+    drawings: [...document.querySelectorAll("svg")].map(s => [s.getBoundingClientRect().width, s.closest("[aria-label]")?.getAttribute("aria-label")]),
     bars: [...document.querySelectorAll(".histogram .bar")].map(b => b.getBoundingClientRect().height),
     wide: [...document.querySelectorAll("main > *, main section > *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
       .map(e => e.className || e.tagName),
