@@ -120,6 +120,7 @@ def run_until(
     step: float | None = None,
     statistics: StepStatistics | None = None,
     checkpoint: Callable[[], str] = lambda: "",
+    unit: str = "s",
 ) -> tuple[Event | None, float]:
     """Step until a time or an event.
 
@@ -132,6 +133,7 @@ def run_until(
         step: The first step; ``options.first`` if None.
         statistics: Counted up.
         checkpoint: Names the last checkpoint for the error that ends a run: ``"checkpoints/x.npz at t = 3 s"``.
+        unit: Of the problem's time, for messages: ``"loads"``.
 
     Returns:
         The event, or None at ``end``; and the step that would come next.
@@ -142,7 +144,7 @@ def run_until(
     """
     counts = statistics or StepStatistics()
     step = options.first if step is None else step
-    ladder = _Ladder(problem, options, checkpoint)
+    ladder = _Ladder(problem, options, checkpoint, unit)
     try:
         while problem.time < end * (1 - 1e-14):
             now = _next_length(end - problem.time, min(step, options.largest))
@@ -198,8 +200,10 @@ def _attempt(problem: TimeProblem, step: float) -> tuple[float, NotConvergedErro
 class _Ladder:
     """What is tried when a step fails: shorter ones, then other ways to solve, then an error that says why."""
 
-    def __init__(self, problem: TimeProblem, options: StepOptions, checkpoint: Callable[[], str]) -> None:
-        self.problem, self.options, self.checkpoint = problem, options, checkpoint
+    def __init__(
+        self, problem: TimeProblem, options: StepOptions, checkpoint: Callable[[], str], unit: str
+    ) -> None:
+        self.problem, self.options, self.checkpoint, self.unit = problem, options, checkpoint, unit
         self.cuts, self.first, self.calm, self.rung = 0, 0.0, 0, 0
         self.tried: list[str] = []
 
@@ -210,8 +214,8 @@ class _Ladder:
         self.first = step if self.cuts == 1 else self.first
         if self.cuts < options.cuts and step / 2 >= options.smallest:
             problem.restore()
-            log.info("t = %.6g s: step %.3g s failed (%s); cut to %.3g s", problem.time, step, failure.message,
-                     step / 2)  # fmt: skip
+            log.info("t = %.6g %s: step %.3g failed (%s); cut to %.3g", problem.time, self.unit, step,
+                     failure.message, step / 2)  # fmt: skip
             return step / 2
         ways = problem.ways() if isinstance(problem, Rescuable) else ()
         if self.rung < len(ways) and isinstance(problem, Rescuable):
@@ -220,8 +224,8 @@ class _Ladder:
             problem.solve_by(way)
             self.rung, self.cuts, self.calm = self.rung + 1, 0, 0
             self.tried.append(way)
-            log.warning("t = %.6g s: still failing after %d cuts (%s): trying with %s from %.3g s on",
-                        problem.time, cuts, failure.message, way, self.first)  # fmt: skip
+            log.warning("t = %.6g %s: still failing after %d cuts (%s): trying with %s from %.3g on",
+                        problem.time, self.unit, cuts, failure.message, way, self.first)  # fmt: skip
             return self.first
         found = problem.diagnose() if isinstance(problem, Diagnosable) else None
         problem.restore()
@@ -235,7 +239,8 @@ class _Ladder:
         kept = f"the last good state is in {kept}" if kept else "the last good state is kept"
         hint = failure.hint or "a lower rate or a finer mesh may carry it further."
         return NotConvergedError(
-            f"at t = {self.problem.time:.6g} s a step of {step:.3g} s still failed after {self.cuts} cuts{ways}: "
+            f"at t = {self.problem.time:.6g} {self.unit} a step of {step:.3g} {self.unit} still failed after "
+            f"{self.cuts} cuts{ways}: "
             f"{failure.message}{about}",
             reason=failure.reason, iterations=failure.iterations, residual=failure.residual,
             time=self.problem.time, hint=f"{kept}; {hint}",

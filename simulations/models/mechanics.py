@@ -343,6 +343,10 @@ class Solid:
         """Drop what solvers keep from step to step, so that a continued run does the very same."""
         self._solver.forget()
 
+    def solve_directly(self, on: bool) -> None:
+        """Factorise from now on, however the options said, or do as they said again."""
+        self._solver.solve_directly(on)
+
     def worst_place(self) -> Place | None:
         """Where the residual was largest when the last `solve` failed."""
         return self._solver.worst

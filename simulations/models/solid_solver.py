@@ -148,6 +148,7 @@ class SolidSolver:
         self._solver: LinearSolver | None = None
         self._responses: list[PETSc.Vec] = []
         self._gradients: list[PETSc.Vec] = []
+        self._direct = options.direct
         self._scale = 0.0  # the largest forces met so far
         self.worst: Place | None = None
         self._stale = True  # the tangent is to be assembled anew
@@ -250,11 +251,18 @@ class SolidSolver:
 
     def forget(self) -> None:
         """Drop what earlier solves left for later ones: the next one is then the same in a continued run."""
-        if not self.linear:
-            self._renew()
+        if self.linear:
+            return  # what it keeps is the same in every run
+        self._renew()
         self._stale = True
         for response in self._responses:
             response.set(0.0)
+
+    def solve_directly(self, on: bool) -> None:
+        """Factorise from now on, or do as the options said again."""
+        self._direct = on or self.options.direct
+        self._renew()
+        self._stale = True
 
     def _renew(self) -> None:
         if self._solver is not None:
@@ -386,7 +394,7 @@ class SolidSolver:
         """Solve with the tangent, and see to it that the preconditioner is still good."""
         assert self._solver is not None
         found = self._solver.solve(right, solution, warm=warm).iterations
-        if self.options.lazy and not self.options.direct:
+        if self.options.lazy and not self._direct:
             if not self._fresh_iterations:
                 self._fresh_iterations = max(found, 5)
                 self._solver.ksp.getPC().setReusePreconditioner(True)
@@ -398,7 +406,7 @@ class SolidSolver:
     def _make_solver(self) -> LinearSolver:
         self._fresh_iterations = 0
         assert self._matrix is not None
-        if self.options.direct:
+        if self._direct:
             return LinearSolver(self._matrix, MUMPS, what="displacement")
         # Blocks of 3 and three smoothing steps: P2 then takes as many iterations on any mesh (27 at 1e-8).
         options: dict[str, Any] = {**GAMG, "mg_levels_pc_type": "pbjacobi", "mg_levels_ksp_max_it": 3}

@@ -6,13 +6,13 @@ import dataclasses
 import logging
 import math
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from dolfinx import fem
 
-from pxm2mesh.errors import StudyError
+from pxm2mesh.errors import NotConvergedError, StudyError
 from pxm2mesh.materials import Material, reference_x
 from pxm2mesh.materials.laws import Constant
 from pxm2mesh.progress import Task as ProgressTask
@@ -20,6 +20,7 @@ from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.study.mechanics import MechanicalLoad, parse_load
 from pxm2mesh.study.mechanics import Mechanics as MechanicsSection
 from simulations.base.checkpoint import load_checkpoint, save_checkpoint
+from simulations.base.diagnosis import Diagnosis
 from simulations.base.domain import Domain
 from simulations.base.output import ResultSeries, ScalarTable
 from simulations.base.stepping import StepOptions, StepStatistics, run_until
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 _OPPOSITE = {"-": "+", "+": "-"}
 _CHECKPOINT_EVERY = 10
+_DIRECT_LIMIT = 300_000
+"""Unknowns; a factorisation of more takes too much memory to be a way out."""
 
 
 def press(task: Task) -> Answer:
@@ -148,6 +151,7 @@ class LoadedBody:
         self._plate = 0.0  # MPa, as asked for
         self.external = self.chemical = self._attempted = 0.0
         self.iterations = self.linear_iterations = 0
+        self._failed: NotConvergedError | None = None
         self.solid = self._make()
         self._from, self._x_from = 0.0, dict(self.lithiation)
         self._kept, self._now = self.solid.state(), self._measure()
@@ -217,7 +221,11 @@ class LoadedBody:
         elif self.load.kind in ("pressure", "close"):
             values[self.physics.face] += share * (self.load.value - self._from)
         self._pressed = values[self.physics.face]
-        record = self.solid.solve(values)
+        try:
+            record = self.solid.solve(values)
+        except NotConvergedError as failed:
+            self._failed = failed
+            raise
         self.iterations += record.iterations
         self.linear_iterations += record.linear_iterations
 
@@ -259,6 +267,27 @@ class LoadedBody:
 
     def interrupt(self) -> None:
         """Nothing depends on earlier increments but through the history."""
+
+    def ways(self) -> Sequence[str]:
+        """A direct solver, if the body is not too large for one."""
+        nodes = self.domain.point_total * (8 if self.physics.order == 2 else 1)
+        return ("a direct solver",) if 3 * nodes <= _DIRECT_LIMIT else ()
+
+    def solve_by(self, way: str | None) -> None:
+        """Attempts go this way from now on; None for the ordinary one."""
+        self.solid.solve_directly(way is not None)
+
+    def diagnose(self) -> Diagnosis:
+        """Forces that are not balanced, where they are largest, and what the body lacks."""
+        assert self._failed is not None
+        cause = "a neck that is too thin, or a cell of very bad shape"
+        if self._failed.reason == "no stiffness":
+            cause = "nothing in the sample resists the plate"
+        elif self._failed.reason == "not a number":
+            cause = "a value is not a number"
+        elif self._laws:
+            cause = f"{' and '.join(self._laws)} flows all around and cannot carry more: its limit load is reached"
+        return Diagnosis({"forces": self._failed.residual or math.nan}, self.solid.worst_place(), cause)
 
     # -- results -------------------------------------------------------------------------------------
 
@@ -409,7 +438,7 @@ class LoadRun:
                 self._save()
 
         run_until(body, self.position + 1.0, self.options, accepted=accepted, step=self.next_step,
-                  statistics=self.statistics, checkpoint=lambda: self.saved)  # fmt: skip
+                  statistics=self.statistics, checkpoint=self._last_good, unit="loads")  # fmt: skip
         body.time = self.position + 1.0
         self.events.append(
             f"load {self.position + 1} ({text}): {body.pressure():.5g} MPa, {body.inward:.5g} um"
@@ -419,6 +448,13 @@ class LoadRun:
             self._write_fields()
         self.position, self.next_step = self.position + 1, None
         self._save()
+
+    def _last_good(self) -> str:
+        """Keep the state before the increment that failed, and say where."""
+        if self.statistics.accepted % self.task.physics.write_every:
+            self._write_fields()
+        self._save()
+        return self.saved
 
     def _row(self) -> None:
         body = self.body
@@ -434,4 +470,5 @@ class LoadRun:
         values = {**body.numbers(), "position": self.position, "next": self.next_step, "rows": self.table.rows,
                   "events": self.events}  # fmt: skip
         save_checkpoint(self.path, body.domain, self.key, {}, values, cells=body.kept_fields())
+        body.solid.forget()  # a run that goes on from here starts without it too
         self.saved = f"checkpoints/{self.path.name} after {body.time:.4g} loads"

