@@ -7,8 +7,9 @@ import pytest
 
 from pxm2mesh import LabelVolume, MeshOptions, PhaseTable, TetMesh, mesh_volume
 from pxm2mesh.errors import GeometryError, UsageError
-from pxm2mesh.meshing import layer_kernels
+from pxm2mesh.meshing import layer_kernels, predict_cost
 from pxm2mesh.meshing.distances import distance_to
+from pxm2mesh.meshing.layer_distance import Target, thickness_record
 from pxm2mesh.meshing.transition import TransitionZone
 
 PHASES = PhaseTable({"void": 0, "NMC": 1, "LPSCl": 2})
@@ -90,6 +91,38 @@ def test_a_gap_narrower_than_two_layers_is_filled() -> None:
     assert "LPSCl" not in mesh.phase_volumes() and mesh.phase_volumes()["coat"] == pytest.approx(
         128, rel=1e-3
     )
+
+
+def test_the_record_says_how_thick_the_layer_is() -> None:
+    """Catches percentiles of corners instead of facet centres: between corners at the distance chords come closer."""
+    mesh = coated(ball(16, 5.0), 0.5, 1)
+    facts = mesh.record["zones"][0]
+    assert facts["mean_thickness_um"] == pytest.approx(thickness_of(mesh), rel=0.01)
+    assert 0.45 < facts["thickness_p05_um"] <= facts["thickness_p50_um"] <= facts["thickness_p95_um"] < 0.55
+    assert facts["right_share"] > 0.95 and facts["groove_share"] < 0.02
+
+
+def test_facets_that_bridge_two_surfaces_are_in_a_groove() -> None:
+    """Two walls 2 apart; a facet beside one, one from wall to wall in the middle."""
+    wall = np.array([[0, 0, 0], [4, 0, 0], [0, 4, 0]], float)
+    target = Target.of(
+        np.vstack([wall, wall + np.array([0, 0, 2])]), np.array([[0, 1, 2], [3, 4, 5]], np.int32)
+    )
+    points = np.array([[1, 1, 0.5], [2, 1, 0.5], [1, 2, 0.5], [1, 1, 1.5]], float)
+    assert target.in_grooves(points, np.array([[0, 1, 2], [0, 1, 3]], np.int32)).tolist() == [False, True]
+    assert target.closest(points, 3.0)[1] == pytest.approx(0.5)
+    assert target.closest(np.array([[1.0, 1.0, 9.0]]), 3.0)[1] > 3.0  # the true distance or infinite
+    record = thickness_record(points, np.array([[0, 1, 2], [0, 1, 3]], np.int32), target, 0.5)
+    assert record["groove_share"] == pytest.approx(np.sqrt(2) / (1 + np.sqrt(2)))
+    assert record["thickness_p50_um"] == 0.5 and record["right_share"] == 1.0
+
+
+def test_cells_of_a_layer_are_predicted() -> None:
+    """Catches layers left out of the prediction: a third of the cells in and around this ball are the layer's."""
+    labels = ball(16, 5.0).astype(np.uint8)
+    zone = TransitionZone(("NMC", "LPSCl"), 0.5, kind="layer", name="coat")
+    cost = predict_cost(LabelVolume(labels, PHASES, "1 um"), MeshOptions(cell_size=1, zones=(zone,)))
+    assert cost.cells == pytest.approx(len(coated(labels, 0.5, 1).cells), rel=0.25)
 
 
 def test_the_parts_of_a_cut_cell_fill_it_and_fit_their_neighbours() -> None:
