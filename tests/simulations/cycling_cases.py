@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from typing import Any
 
 from test_coupling import HELD
 
+from pxm2mesh.io.meshes import save_arrays
 from pxm2mesh.materials import read_material
 from simulations.base.domain import Domain
 from simulations.models.cell import Cell
@@ -43,3 +46,52 @@ def bonded_particle(
 def library_law(**options: Any) -> CohesiveLaw:
     """Of NMC in LPSCl, by the library."""
     return CohesiveLaw.of(read_material("NMC811-LPSCl"), **{"viscosity": 10.0, **options})
+
+
+STUDY = """
+[volume]
+file = "labels.tif"
+spacing = "1 um"
+phases = { NMC = 1, LPSCl = 2 }
+
+[materials]
+NMC = "NMC811"
+LPSCl = "LPSCl"
+
+[[physics]]
+model = "half-cell"
+active = "NMC"
+electrolyte = "LPSCl"
+collector = "x-"
+separator = "z+"
+initial_voltage = "3.75 V"
+protocol = ["1C until 4.17 V", "-1C until 3.75 V"]
+cycles = CYCLES
+first_step = "60 s"
+largest_step = "400 s"
+tolerance = 5e-3
+
+[physics.mechanics]
+face = "z+"
+pressure = "5 MPa"
+order = 1
+BONDS
+
+[output]
+folder = "."
+"""
+BONDS = 'bonds = ["NMC | LPSCl"]\nviscosity = "20 s"\nspent = 0.05'
+
+
+def study_folder(folder: Path, *, cycles: int = 2, bonds: str = BONDS) -> Path:
+    """A particle in two cells per radius that is charged and discharged, ready to be solved."""
+    folder.mkdir()
+    (folder / "study.toml").write_text(STUDY.replace("CYCLES", str(cycles)).replace("BONDS", bonds))
+    save_arrays(ball({"NMC": 2.0, "LPSCl": 0.0}, box=(2.8,) * 3, cells=2), folder / "mesh.npz")
+    return folder
+
+
+def cycle_rows(folder: Path) -> list[dict[str, float]]:
+    """The rows of ``cycles.csv``."""
+    with (folder / "cycles.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -1,0 +1,113 @@
+"""Charging and discharging with bonds: what each cycle leaves, what was jumped over, going on when killed."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from cycling_cases import BONDS, bonded_particle, cycle_rows, library_law, study_folder
+from test_charge import rows, run, start_and_kill
+
+from simulations.base.stepping import StepOptions, run_until
+
+FATIGUE = BONDS + '\n\n[physics.fatigue]\nthreshold = "0.002 J/m2"\nresolve = 2\nlargest_change = 0.2\n'
+FATIGUE += "agreement = 0.3\n"
+
+
+def effective_contact(pressure: str, seconds: float = 1000.0) -> list[float]:
+    """Share of the contact that is left after each step of a charge."""
+    model = bonded_particle(library_law(), cells=2, pressure=pressure)
+    model.half.hold_current(model.half.one_c)
+    model.settle()
+    assert model.contact is not None
+    cohesion, found = model.contact.cohesion, []
+
+    def accepted(length: float, following: float) -> None:
+        areas = cohesion.areas()
+        found.append(areas.effective / areas.total)
+
+    run_until(model, seconds, StepOptions(first=50.0, largest=200.0), accepted=accepted)
+    return found
+
+
+def test_contact_falls_with_the_strain_of_the_lattice_and_rises_with_pressure() -> None:
+    """Catches a pressure with the wrong sign, and contact that comes back while the particle still shrinks."""
+    low, high = effective_contact("5 MPa"), effective_contact("50 MPa")
+    for left in (low, high):
+        assert left[0] > 0.999 and all(b <= a + 1e-3 for a, b in pairwise(left))
+    assert low[-1] < 0.8 and high[-1] > low[-1] + 0.02
+
+
+def test_a_cycle_loses_contact_on_charge_and_finds_a_part_of_it_again(tmp_path: Path) -> None:
+    """Catches a contact of another cycle's end, energy that bonds take unnoticed, and loss without bonds."""
+    folder, whole = study_folder(tmp_path / "bonds"), study_folder(tmp_path / "whole", bonds="")
+    run(folder)
+    run(whole)
+    found = cycle_rows(folder)
+    assert [row["cycle"] for row in found] == [1, 2]
+    for row in found:
+        charged = row["effective contact fraction, charged [1]"]
+        assert charged < row["effective contact fraction, discharged [1]"] < 0.999
+        assert row["open fraction, charged [1]"] > row["open fraction, discharged [1]"]
+        shares = [row[f"{kind} fraction, charged [1]"] for kind in ("bonded", "closed", "open")]
+        assert sum(shares) == pytest.approx(1.0, abs=1e-9)
+        assert (
+            row["charge-transfer resistance, charged [ohm cm2]"]
+            > row["charge-transfer resistance, discharged [ohm cm2]"]
+        )
+        assert row["lithium balance [1]"] < 1e-10 and row["energy imbalance [1]"] < 0.01
+        assert 0 < row["mean damage [1]"] <= 1 and row["toughness left [1]"] == 1.0
+    for name in ("mean damage [1]", "fracture energy spent [pJ]"):
+        assert found[1][name] >= found[0][name] > 0
+    null = cycle_rows(whole)
+    assert null[1]["capacity discharged [mAh/g]"] == pytest.approx(
+        null[0]["capacity discharged [mAh/g]"], rel=2e-3
+    )
+    assert null[1]["voltage hysteresis [V]"] == pytest.approx(null[0]["voltage hysteresis [V]"], abs=2e-3)
+    assert not any("contact" in name or "damage" in name for name in null[0])
+    assert found[0]["voltage hysteresis [V]"] > null[0]["voltage hysteresis [V]"] + 2e-3
+    assert found[0]["capacity charged [mAh/g]"] < null[0]["capacity charged [mAh/g]"]
+    facts = json.loads((folder / "results-record.json").read_text())["physics"][0]
+    assert facts["ended"] == "all of 2 cycle(s) are over" and "no reaction layer" in facts["damage"]
+
+
+def test_v32_cycles_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> None:
+    """Catches damage, accumulated energy, contact or sums of a cycle that are not in the checkpoint."""
+    whole, killed = (
+        study_folder(tmp_path / "whole", bonds=FATIGUE),
+        study_folder(tmp_path / "killed", bonds=FATIGUE),
+    )
+    run(whole)
+    start_and_kill(killed)
+    assert "going on at t = " in run(killed)
+    for one, other in zip(cycle_rows(whole), cycle_rows(killed), strict=True):
+        for name in set(one) - {"wall time [s]"}:
+            assert other[name] == pytest.approx(one[name], rel=1e-10, nan_ok=True), name
+    for one_row, other_row in zip(rows(whole), rows(killed), strict=True):
+        for name in ("time [s]", "voltage [V]", "largest gap [um]", "effective contact fraction [1]"):
+            assert float(other_row[name]) == pytest.approx(float(one_row[name]), rel=1e-10), name
+
+
+@pytest.mark.verify
+def test_jumps_over_cycles_end_where_all_cycles_do(tmp_path: Path) -> None:
+    """Catches a jump that forgets damage or adds it twice, and rows of cycles that were taken back."""
+    jumped = study_folder(tmp_path / "jumped", cycles=12, bonds=FATIGUE)
+    every = study_folder(tmp_path / "every", cycles=12, bonds=FATIGUE + "longest = 1\n")
+    run(jumped)
+    run(every)
+    facts = json.loads((jumped / "results-record.json").read_text())["physics"][0]
+    resolved = facts["cycles resolved"]
+    assert facts["jumps"] and len(resolved) < 12 and resolved[-1] == 12
+    found, expected = cycle_rows(jumped), cycle_rows(every)
+    assert [row["cycle"] for row in found] == resolved and len(expected) == 12
+    assert sum(row["cycles jumped before"] for row in found) + len(found) == 12
+    for name, rel in (
+        ("toughness left [1]", 0.1),
+        ("mean damage [1]", 0.05),
+        ("capacity discharged [mAh/g]", 0.02),
+    ):
+        assert found[-1][name] == pytest.approx(expected[-1][name], rel=rel), name
+    times = [float(row["time [s]"]) for row in rows(jumped)]
+    assert times == sorted(times)
