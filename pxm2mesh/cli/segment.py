@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pxm2mesh.cli.options import Bin, Crop, Level, Output, Spacing
+from pxm2mesh.errors import UsageError
 
 if TYPE_CHECKING:
     from pxm2mesh.phases import PhaseTable
@@ -52,6 +53,13 @@ def segment(
     ] = True,
     bin: Bin = 1,
     level: Level = None,
+    blocks: Annotated[
+        bool,
+        typer.Option(
+            "--blocks",
+            help="Larger than memory: median, gaussian or no filter and the given thresholds, and nothing else.",
+        ),
+    ] = False,
     variants: Annotated[
         bool,
         typer.Option(
@@ -84,6 +92,16 @@ def segment(
         order=tuple(item.partition("=")[0].strip() for item in phases.split(",")),
         min_region=min_region,
     )
+    if blocks:
+        if level is not None or preview is not None or variants:
+            raise UsageError(
+                "--blocks neither turns a scan nor draws previews nor writes variants;",
+                hint="leave --level, --preview and --variants out; segment a crop to look at.",
+            )
+        only = replace(options, method="threshold", background=None, rings=False, bin=bin)
+        _write_blocks(slices, spacing, crop, PhaseTable.parse(phases), only, output)
+        context.obj.emit({"written": str(output), "thresholds": only.thresholds}, f"written: {output}")
+        return
     scan = read_grey(slices, spacing=spacing, crop=None if crop is None else parse_crop(crop), bin=bin)
     turned: dict[str, Any] = {}
     if level is not None:
@@ -115,6 +133,23 @@ def segment(
     )
 
 
+def _write_blocks(
+    slices: str,
+    spacing: str | None,
+    crop: str | None,
+    phases: PhaseTable,
+    options: SegmentOptions,
+    output: Path,
+) -> None:
+    from pxm2mesh.io.images import open_volume, write_volume
+    from pxm2mesh.segment import segment_blocks
+    from pxm2mesh.volume import parse_crop
+
+    scan = replace(open_volume(slices, spacing=spacing), phases=None)
+    scan = scan if crop is None else scan.crop(*parse_crop(crop))
+    write_volume(segment_blocks(scan, phases, options), output)
+
+
 def _write_variants(
     scan: GreyVolume, phases: PhaseTable, options: SegmentOptions, shift: float, output: Path
 ) -> list[Path]:
@@ -128,8 +163,6 @@ def _write_variants(
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    from pxm2mesh.errors import UsageError
-
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:

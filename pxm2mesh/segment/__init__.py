@@ -1,6 +1,7 @@
 """Grey values to labels, and labels to better labels."""
 
 from pxm2mesh.segment.artefacts import flatten_background, normalise_slices, remove_rings
+from pxm2mesh.segment.blocks import segment_blocks
 from pxm2mesh.segment.chain import (
     Segmentation,
     SegmentOptions,
@@ -36,6 +37,7 @@ __all__ = [
     "restore",
     "rotate",
     "segment",
+    "segment_blocks",
     "segment_in_steps",
     "separate_particles",
     "threshold_variants",
