@@ -172,6 +172,25 @@ class GreyVolume:
         kept = _whole_blocks(self.shape, factor)
         return GreyVolume(bin_mean(self.values[kept], factor), self.spacing * factor, self.origin)
 
+    def __repr__(self) -> str:
+        low, high = self.values.min(), self.values.max()
+        return f"GreyVolume({_size_of(self)}: {self.values.dtype} from {low:g} to {high:g})"
+
+    def _repr_html_(self) -> str:
+        from pxm2mesh.io.pictures import grey_html
+
+        return grey_html(self)
+
+    def plot(self) -> Any:
+        """The three slices through the middle, and how often each grey value occurs.
+
+        Returns:
+            A matplotlib figure; a notebook shows it.
+        """
+        from pxm2mesh.io.pictures import plot_grey
+
+        return plot_grey(self)
+
 
 @dataclass(frozen=True, eq=False, init=False)
 class LabelVolume:
@@ -298,8 +317,7 @@ class LabelVolume:
     def __repr__(self) -> str:
         total = self.labels.size
         shares = ", ".join(f"{name} {100 * n / total:.1f} %" for name, n in self.voxel_counts().items())
-        size = " × ".join(map(str, self.shape))
-        return f"LabelVolume({size} voxels of {' × '.join(f'{s:g}' for s in self.spacing)} µm: {shares})"
+        return f"LabelVolume({_size_of(self)}: {shares})"
 
     def _repr_html_(self) -> str:
         from pxm2mesh.io.pictures import volume_html
@@ -315,6 +333,11 @@ class LabelVolume:
         from pxm2mesh.io.pictures import plot_volume
 
         return plot_volume(self)
+
+
+def _size_of(volume: GreyVolume | LabelVolume) -> str:
+    size, voxel = " × ".join(map(str, volume.shape)), " × ".join(f"{s:g}" for s in volume.spacing)
+    return f"{size} voxels of {voxel} µm"
 
 
 def box_window(

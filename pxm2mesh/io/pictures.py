@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pxm2mesh.phases import PhaseTable
 if TYPE_CHECKING:
     from pxm2mesh.surface import InterfaceSurface
     from pxm2mesh.tetmesh import TetMesh
-    from pxm2mesh.volume import LabelVolume
+    from pxm2mesh.volume import GreyVolume, LabelVolume
 
 
 def data_uri(content: bytes, kind: str = "image/png") -> str:
@@ -109,6 +109,38 @@ def mesh_html(mesh: TetMesh) -> str:
     return html_table(f"TetMesh: {size}", ("phase", "volume [µm³]"), rows)
 
 
+def grey_html(volume: GreyVolume) -> str:
+    """Range and mean of the grey values, and the three slices through the middle."""
+    low, high = grey_window(volume.values)
+    pictures = "".join(
+        f'<img src="{data_uri(grey_png(plane, low, high))}" height="160" style="margin-right:8px" '
+        f'alt="Slice {index} across {axis}, {right} to the right.">'
+        for axis, (plane, index, (right, _)) in middle_slices(volume.values).items()
+    )
+    rows = [(str(volume.values.dtype), *(f"{v:.5g}" for v in (volume.values.min(), volume.values.mean(),
+             volume.values.max())))]  # fmt: skip
+    size = f"{' × '.join(map(str, volume.shape))} voxels of {' × '.join(f'{s:g}' for s in volume.spacing)} µm"
+    return html_table(
+        f"GreyVolume: {size}", ("type", "darkest", "mean", "brightest"), rows, f"<div>{pictures}</div>"
+    )
+
+
+def grey_window(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """Grey values to draw as black and as white: all but the darkest and the brightest half per cent."""
+    low, high = (float(v) for v in np.nanpercentile(values, (0.5, 99.5)))
+    return low, high if high > low else low + 1.0
+
+
+def grey_png(plane: npt.NDArray[Any], low: float, high: float) -> bytes:
+    """A slice of a scan from black (``low``) to white (``high``); the first axis runs to the right, the second up."""
+    from PIL import Image
+
+    shade = np.clip((np.nan_to_num(plane.astype(np.float64)) - low) / (high - low), 0, 1)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray((255 * shade).astype(np.uint8).T[::-1])).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def plot_volume(volume: LabelVolume) -> Any:
     """The three slices through the middle, with a scale in µm, as a matplotlib figure."""
     import matplotlib.pyplot as plt
@@ -120,25 +152,41 @@ def plot_volume(volume: LabelVolume) -> Any:
     place[[p.label for p in volume.phases]] = range(len(colours))
     norm = BoundaryNorm(np.arange(len(colours) + 1) - 0.5, len(colours))
     figure, axes = plt.subplots(1, 3, figsize=(12, 4.2), layout="constrained")
-    for ax, (axis, (plane, index, (right, up))) in zip(
-        axes, middle_slices(volume.labels).items(), strict=True
-    ):
-        i, j, k = ("xyz".index(name) for name in (right, up, axis))
-        extent = [volume.origin[n] + s * volume.spacing[n] for n in (i, j) for s in (0, volume.shape[n])]
-        image = place[plane].T
-        ax.imshow(
-            image,
-            cmap=ListedColormap(colours),
-            norm=norm,
-            origin="lower",
-            extent=extent,
-            interpolation="none",
-        )
-        ax.set(xlabel=f"{right} [µm]", ylabel=f"{up} [µm]")
-        ax.set_title(f"{axis} = {volume.origin[k] + (index + 0.5) * volume.spacing[k]:.4g} µm", fontsize=10)
+    _draw_slices(axes, volume, lambda labels: place[labels], cmap=ListedColormap(colours), norm=norm)
     handles = [Patch(color=p.colour, label=p.name) for p in volume.phases]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
+
+
+def plot_grey(volume: GreyVolume) -> Any:
+    """The three slices through the middle and the histogram of the grey values, as a matplotlib figure."""
+    import matplotlib.pyplot as plt
+
+    low, high = grey_window(volume.values)
+    figure, axes = plt.subplots(1, 4, figsize=(15, 3.8), layout="constrained")
+    _draw_slices(axes, volume, np.asarray, cmap="gray", vmin=low, vmax=high)
+    axes[3].hist(
+        volume.values[np.isfinite(volume.values)].ravel(), bins=128, range=(low, high), color="#4c72b0"
+    )
+    axes[3].set(xlabel="grey value", ylabel="voxels")
+    axes[3].spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _draw_slices(
+    axes: Sequence[Any],
+    volume: GreyVolume | LabelVolume,
+    shade: Callable[[npt.NDArray[Any]], npt.NDArray[Any]],
+    **options: Any,
+) -> None:
+    """The middle slices in their place in space; ``shade`` makes numbers to draw of the voxels of a slice."""
+    voxels = volume.labels if hasattr(volume, "labels") else volume.values
+    for ax, (axis, (plane, index, (right, up))) in zip(axes, middle_slices(voxels).items(), strict=False):
+        i, j, k = ("xyz".index(name) for name in (right, up, axis))
+        extent = [volume.origin[n] + s * volume.spacing[n] for n in (i, j) for s in (0, volume.shape[n])]
+        ax.imshow(shade(plane).T, origin="lower", extent=extent, interpolation="none", **options)
+        ax.set(xlabel=f"{right} [µm]", ylabel=f"{up} [µm]")
+        ax.set_title(f"{axis} = {volume.origin[k] + (index + 0.5) * volume.spacing[k]:.4g} µm", fontsize=10)
 
 
 def plot_surface(surface: InterfaceSurface, *, pairs: Sequence[str] | None = None, **options: Any) -> Any:
