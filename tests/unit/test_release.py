@@ -120,5 +120,8 @@ def test_pip_alone_installs_it_into_an_empty_environment(built: Path, tmp_path: 
     study = (tmp_path / "study.toml").read_text(encoding="utf-8").replace("size = 48", "size = 16")
     (tmp_path / "study.toml").write_text(study, encoding="utf-8")
     told = call("pxm2mesh", "run", "study.toml", code=7).stderr
+    sdist = [*install, "--no-deps", "--force-reinstall", str(next(built.glob("*.tar.gz")))]
+    subprocess.run(sdist, env=clean, check=True, capture_output=True, timeout=800)
+    call("pxm2mesh", "info", "labels.tif")
     assert "conda install -c conda-forge fenics-dolfinx" in told
     assert not shutil.which("dolfinx", path=str(venv / "bin"))
