@@ -449,6 +449,15 @@ def test_cells_and_memory_are_predicted_within_what_is_promised() -> None:
     assert megabytes <= 1024 * cost.memory_gb <= 2.5 * megabytes
 
 
+def test_cells_of_the_lattice_are_predicted_where_it_will_be_taken() -> None:
+    """Catches the size field's count: half as many for a checkerboard, which gmsh never sees."""
+    labels = (np.indices((8, 8, 8)).sum(axis=0) % 2).astype(np.uint8)
+    volume = LabelVolume(labels, {"A": 0, "B": 1}, "1 um")
+    mesh = mesh_volume(volume, MeshOptions(cell_size=1))
+    assert mesh.record["route"]["rungs"][0]["rung"] == "lattice"
+    assert predict_cost(volume, MeshOptions(cell_size=1)).cells == pytest.approx(len(mesh.cells), rel=0.1)
+
+
 def test_too_much_memory_is_refused_with_a_size_that_fits() -> None:
     volume = LabelVolume(
         np.random.default_rng(0).integers(0, 3, (48, 48, 48)).astype(np.uint8), PHASES, "1 um"
