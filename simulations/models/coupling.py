@@ -44,6 +44,8 @@ Floats = npt.NDArray[np.float64]
 
 DIRECT_BELOW = 60_000
 """Displacements up to which interfaces that soften are solved by factorisation: faster and surer than GMRES."""
+_WORK_ERROR = 1e-3
+"""Share of the fracture energy of all bonds that the trapezoidal rule for their work may miss in a step."""
 _FREE = 2
 """Passes that take over all of a change of the contact; later ones half of it, as faces may open and meet in turns."""
 _WAYS = ("a line search", "a direct solver and damped passes")
@@ -153,6 +155,7 @@ class CoupledHalfCell:
         self.solid.accept()
         if self.solid.cohesion is not None:
             self.contact = Contact(self.solid.cohesion, self.half)
+        self._lost = 0.0, 0.0
         self.kept = self.solid.state()
         self.kept_before = self.kept
         self.rest, self.rest_before = (fem.Function(terms.rest.function_space) for _ in range(2))
@@ -288,11 +291,18 @@ class CoupledHalfCell:
         self.solid.restore({**kept, **guess})
 
     def error(self) -> float:
-        """That of lithium; with bonds at least the square of the fracture energy spent over what a step may spend."""
+        """That of lithium; with bonds at least the squares of energy spent and of work missed, by their limits."""
         error = self.half.error()
         if self.contact is not None:
-            error = max(error, (self.contact.cohesion.mean_change() / self.options.spent) ** 2)
+            spent, missed = (now - before for now, before in zip(self._spending(), self._lost, strict=True))
+            error = max(error, max(spent / self.options.spent, abs(missed) / _WORK_ERROR) ** 2)
         return error
+
+    def _spending(self) -> tuple[float, float]:
+        """Shares of the fracture energy that the step spends, and that the rule for its work misses."""
+        if self.contact is None:
+            return 0.0, 0.0
+        return self.contact.cohesion.mean_change(), self.contact.cohesion.work_error()
 
     def commit(self) -> None:
         """Keep the step in both."""
@@ -306,9 +316,7 @@ class CoupledHalfCell:
     def _accept(self) -> None:
         """What the solid is now is what the next step starts from."""
         self.solid.accept()
-        if self.contact is not None:
-            self.contact.find()
-            self.contact.keep()
+        self._look_at_bonds()
         self.kept_before, self.kept = self.kept, self.solid.state()
 
     def press(self, face: str, pressure: float, parts: int = 5) -> None:
@@ -336,9 +344,7 @@ class CoupledHalfCell:
 
     def changed(self) -> None:
         """Damage has been changed from outside: the next step starts from what it is now."""
-        if self.contact is not None:
-            self.contact.find()
-            self.contact.keep()
+        self._look_at_bonds()
         self.kept = self.solid.state()
         self._tried = None
 
@@ -361,10 +367,18 @@ class CoupledHalfCell:
 
     def _resumed(self) -> None:
         self.hand_over()
+        self._look_at_bonds()
         if self.contact is not None:
-            self.contact.find()
-            self.contact.keep()
             self.contact.restore()
+
+    def _look_at_bonds(self) -> None:
+        """The contact of the state the next step starts from, and what fatigue makes it spend however short it is."""
+        if self.contact is None:
+            return
+        self.contact.find()
+        fatigue = any(law.fatigue_threshold is not None for law in self.contact.cohesion.laws.values())
+        self._lost = self._spending() if fatigue else (0.0, 0.0)
+        self.contact.keep()
 
     def restore(self) -> None:
         """Forget the step in both."""

@@ -12,7 +12,7 @@ from test_charge import rows, run, start_and_kill
 
 from simulations.base.stepping import StepOptions, run_until
 
-FATIGUE = BONDS + '\n\n[physics.fatigue]\nthreshold = "0.002 J/m2"\nresolve = 2\nlargest_change = 0.2\n'
+FATIGUE = BONDS + '\n\n[physics.fatigue]\nthreshold = "0.005 J/m2"\nresolve = 2\nlargest_change = 0.2\n'
 FATIGUE += "agreement = 0.3\n"
 
 
@@ -76,8 +76,8 @@ def test_a_cycle_loses_contact_on_charge_and_finds_a_part_of_it_again(tmp_path: 
 def test_v32_cycles_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> None:
     """Catches damage, accumulated energy, contact or sums of a cycle that are not in the checkpoint."""
     whole, killed = (
-        study_folder(tmp_path / "whole", bonds=FATIGUE),
-        study_folder(tmp_path / "killed", bonds=FATIGUE),
+        study_folder(tmp_path / "whole", bonds=FATIGUE, mild=True),
+        study_folder(tmp_path / "killed", bonds=FATIGUE, mild=True),
     )
     run(whole)
     start_and_kill(killed)
@@ -93,8 +93,8 @@ def test_v32_cycles_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> Non
 @pytest.mark.verify
 def test_jumps_over_cycles_end_where_all_cycles_do(tmp_path: Path) -> None:
     """Catches a jump that forgets damage or adds it twice, and rows of cycles that were taken back."""
-    jumped = study_folder(tmp_path / "jumped", cycles=12, bonds=FATIGUE)
-    every = study_folder(tmp_path / "every", cycles=12, bonds=FATIGUE + "longest = 1\n")
+    jumped = study_folder(tmp_path / "jumped", cycles=12, bonds=FATIGUE, mild=True)
+    every = study_folder(tmp_path / "every", cycles=12, bonds=FATIGUE + "longest = 1\n", mild=True)
     run(jumped)
     run(every)
     facts = json.loads((jumped / "results-record.json").read_text())["physics"][0]
