@@ -12,7 +12,7 @@ from test_charge import rows, run, start_and_kill
 
 from simulations.base.stepping import StepOptions, run_until
 
-FATIGUE = BONDS + '\n\n[physics.fatigue]\nthreshold = "0.005 J/m2"\nresolve = 2\nlargest_change = 0.2\n'
+FATIGUE = BONDS + '\n\n[physics.fatigue]\nthreshold = "0.02 J/m2"\nresolve = 2\nlargest_change = 0.2\n'
 FATIGUE += "agreement = 0.3\n"
 
 
@@ -65,9 +65,8 @@ def test_a_cycle_loses_contact_on_charge_and_finds_a_part_of_it_again(tmp_path: 
     assert null[1]["capacity discharged [mAh/g]"] == pytest.approx(
         null[0]["capacity discharged [mAh/g]"], rel=2e-3
     )
-    assert null[1]["voltage hysteresis [V]"] == pytest.approx(null[0]["voltage hysteresis [V]"], abs=2e-3)
     assert not any("contact" in name or "damage" in name for name in null[0])
-    assert found[0]["voltage hysteresis [V]"] > null[0]["voltage hysteresis [V]"] + 2e-3
+    assert found[1]["voltage hysteresis [V]"] > null[1]["voltage hysteresis [V]"] + 2e-3
     assert found[0]["capacity charged [mAh/g]"] < null[0]["capacity charged [mAh/g]"]
     facts = json.loads((folder / "results-record.json").read_text())["physics"][0]
     assert facts["ended"] == "all of 2 cycle(s) are over" and "no reaction layer" in facts["damage"]
