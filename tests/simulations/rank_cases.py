@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
+import ufl
+from cohesive_cases import embedded
+from dolfinx import fem
 from mpi4py import MPI
 from scipy.ndimage import gaussian_filter
 
@@ -14,11 +17,17 @@ from pxm2mesh.materials import read_material
 from pxm2mesh.volume import LabelVolume
 from simulations.base.domain import Domain
 from simulations.base.stepping import StepOptions, run_until
+from simulations.models.cohesive_laws import CohesiveLaw
 from simulations.models.conduction import effective_conductivity
 from simulations.models.diffusion import Diffusion, DiffusionOptions
 from simulations.models.electrochemistry import Cell, HalfCell, working_part
+from simulations.models.fatigue import run_cycles
+from simulations.models.fatigue_solids import BondCycles, CrackCycles
 from simulations.models.kinetics import ButlerVolmer
+from simulations.models.phase_field import Part, PhaseField, PhaseFieldOptions
+from simulations.models.stress_laws import Moduli
 from simulations.shapes import ball, voxels
+from simulations.studies.cracking import three_points
 
 
 def conduction() -> dict[str, float]:
@@ -88,8 +97,46 @@ def diffusion() -> dict[str, float]:
     return values | {"mean": particle.mean(), "low": low, "high": high, "time": particle.time}
 
 
+def cracks() -> dict[str, float]:
+    """M7 and M8: a particle whose outside shrinks more and more, and cracks; two cycles take from its toughness."""
+    domain = Domain.from_mesh(ball({"NMC": 3.0}, cells=4))
+    amount = fem.Constant(domain.mesh, 0.0)
+    r = ufl.SpatialCoordinate(domain.mesh)
+    shrinkage = -amount * ufl.dot(r, r) / 9 * ufl.Identity(3)
+    part = Part(domain.dx(), Moduli.from_young(140e3, 0.3), 1.0, shrinkage)
+    options = PhaseFieldOptions(1.5, cells_per_length=1.5, fatigue_threshold=0.05)
+    body = PhaseField(domain.mesh, [part], lambda space: three_points(domain, space), options)
+
+    def to(value: float) -> Callable[[], None]:
+        return lambda: setattr(amount, "value", value)
+
+    cycles = CrackCycles(body, [to(0.002), to(0.006), to(0.0)])
+    run_cycles(cycles, 2, comm=MPI.COMM_WORLD)
+    low = MPI.COMM_WORLD.allreduce(float(body.toughness_left.x.array.min(initial=1.0)), op=MPI.MIN)
+    high = MPI.COMM_WORLD.allreduce(float(body.damage.x.array.max(initial=0.0)), op=MPI.MAX)
+    return {
+        "least toughness": low,
+        "largest damage": high,
+        "area": body.crack_area(),
+        "spent": body.surface_energy(),
+    }
+
+
+def bonds() -> dict[str, float]:
+    """M6 and M8: a bond that tires under a particle that breathes twice."""
+    law = CohesiveLaw(100.0, 1.0, viscosity=0.01, fatigue_threshold=0.02)
+    problem = embedded(3.0, 0.0030, law, layers=2).problem(lambda t: 1 - abs(1 - t))
+    cycles = BondCycles(problem, 2.0, StepOptions(first=0.5, largest=0.5))
+    record = run_cycles(cycles, 2, comm=MPI.COMM_WORLD)
+    bonds = problem.cohesion
+    left = bonds.interface.integral(bonds.weakening()) / bonds.areas().total
+    return {**bonds.energies(), "toughness left": left, "cycles computed": record.spent}
+
+
 CASES: dict[str, Callable[[], dict[str, float]]] = {
+    "bonds": bonds,
     "conduction": conduction,
+    "cracks": cracks,
     "diffusion": diffusion,
     "half_cell": half_cell,
 }

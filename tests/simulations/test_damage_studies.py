@@ -144,7 +144,7 @@ fatigue = {threshold = "0.04 J/m2"}
 
 def cracking_folder(path: Path, extra: str = "", **numbers: float) -> Path:
     """An octant of a particle of 3 um, free on all sides: three points hold it."""
-    values = {"rate": 8, "until": 0.5, "cells": 1.5, "steps": 12, **numbers}
+    values = {"rate": 8, "until": 0.5, "cells": 1.5, "steps": 20, **numbers}
     return folder_with(path, CRACKING.format(**values) + extra, bare=True, radius=3.0)
 
 

@@ -9,12 +9,13 @@ import pytest
 from cohesive_cases import DIRECT, PAIR, elastic, embedded, stiffness
 from dolfinx import fem
 
+from pxm2mesh.errors import NotConvergedError
 from simulations.base.domain import Domain
 from simulations.base.stepping import StepOptions, StepStatistics, run_until
 from simulations.models.cohesive_laws import CohesiveLaw
 from simulations.models.cohesive_steps import Debonding
 from simulations.models.mechanics import Solid
-from simulations.models.supports import fixed, gap, symmetry
+from simulations.models.supports import fixed, gap, pressure, symmetry
 from simulations.shapes import lattice, layers, tet_mesh
 
 STRENGTH, ENERGY = 100.0, 1.0
@@ -194,6 +195,63 @@ def test_v26_arms_under_moments_part_at_the_critical_moment() -> None:
     moments, tip = np.array(grown).T
     assert tip[-1] > 45
     assert np.interp(40.0, tip, moments) == pytest.approx(1.0, abs=0.02)
+
+
+def loaded_cantilever(law: CohesiveLaw, crack: float) -> Solid:
+    """Two arms of 10 um in plane strain with a stub of 2 um on each end, whose top is pulled."""
+    fine = np.concatenate([np.arange(-20, -4, 2), np.arange(-4, -1, 1), np.arange(-1, 1, 0.25)])
+    along = np.concatenate(
+        [np.linspace(0, crack - 20, 41)[:-1], crack + fine, crack - fine[::-1], [crack + 32, crack + 50]]
+    )
+    planes = [np.unique(along.round(9)), [0.0, 2.0], np.array([-14.0, -10, -5, 0, 5, 10, 14])]
+    points, cells, box = lattice(*planes)
+    column, level = box // 6, box % 6
+    chosen = np.isin(level, (1, 2, 3, 4)) | (column == 0)
+    used, cells = np.unique(cells[chosen], return_inverse=True)
+    region = 1 + (level[chosen] >= 3).astype(np.int32)
+    mesh = tet_mesh(points[used], cells.reshape(-1, 4), region, [0, 1, 2], {"NMC": 1, "LPSCl": 2})
+    domain = Domain.from_mesh(mesh, cut=[PAIR])
+    material = elastic("arm", 22.1, 0.37)
+    pulled = [pressure("z+", 0.0), pressure("z-", 0.0)]
+    solid = Solid(
+        domain, {"NMC": material, "LPSCl": material}, [*symmetry("y-", "y+"), fixed("x+"), *pulled],
+        bonds={PAIR: law}, options=DIRECT,
+    )  # fmt: skip
+    assert solid.cohesion is not None
+    solid.cohesion.damage[solid.cohesion.interface.points[..., 0] < crack] = 1.0
+    return solid
+
+
+@pytest.mark.verify
+def test_v26_arms_under_end_loads_part_at_the_critical_load() -> None:
+    """V26: P_c = √(bEI G_c)/(a + 1/λ) on an elastic glue, and the compliance. Catches a penalty that is not the law's.
+
+    Under a load the crack runs at once: there is no balance beyond the critical one. The arms of the closed form do not
+    shear; ours do, which is 2 % of the compliance.
+    """
+    stiffness, crack = 1e3, 100.0
+    law = CohesiveLaw(0.99 * math.sqrt(2 * stiffness * ENERGY), ENERGY, stiffness=stiffness)
+    solid = loaded_cantilever(law, crack)
+    cohesion = solid.cohesion
+    assert cohesion is not None
+    bending = 22.1e3 / (1 - 0.37**2) * 1000.0 / 12
+    root = (stiffness / (2 * bending)) ** -0.25
+    critical = math.sqrt(ENERGY * bending) / (crack + root)
+    assert critical == pytest.approx(13.515, rel=1e-3)  # N/m
+    before = cohesion.damage.copy()
+
+    def pull(share: float) -> None:
+        value = -share * critical / 2.0  # over the 2 um of the stub
+        solid.solve({"z+": value, "z-": value})
+        solid.accept()
+
+    pull(0.98)
+    assert np.array_equal(cohesion.damage, before)
+    opening = cohesion.averages()["gap [um]"].max()
+    terms = crack**3 + 3 * crack**2 * root + 3 * crack * root**2 + 1.5 * root**3
+    assert opening == pytest.approx(0.98 * critical * 2 * terms / (3 * bending), rel=0.03)
+    with pytest.raises(NotConvergedError):
+        pull(1.02)
 
 
 def test_v35_a_rejected_step_leaves_no_trace() -> None:
