@@ -36,7 +36,7 @@ def answers(ranks: int, case: str) -> dict[str, float]:
     return {name: float(value) for name, value in json.loads(last).items()}
 
 
-TOLERANCES = {"bonds": 1e-7, "conduction": 1e-10, "cracks": 1e-5, "diffusion": 1e-7, "half_cell": 1e-7}
+TOLERANCES = {"bonds": 1e-7, "conduction": 1e-10, "cracks": 1e-7, "diffusion": 1e-7, "half_cell": 1e-7}
 
 
 @pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.verify)])
