@@ -28,7 +28,7 @@ _LATTICE_CELLS, _LATTICE_SECONDS = 12, 12e-6  # per cell of the lattice; per tet
 _LAYER_CELLS, _LAYER_POWER = (
     3.0,
     2.5,
-)  # cut for a thin layer: per cell at the interface, (cell size / thickness) ** power
+)  # cut for a layer, per edge² of interface: × (cell size / thickness) ** power
 _LAYER_SECONDS = 1.8  # times what the mesh takes without it: all is improved once more
 _MEGABYTES = (350.0, 0.75e-3, 25e-6)  # start, per cell, per voxel and field
 _FIELDS = 16  # indicator fields at most: bodies apart from each other share one
@@ -43,7 +43,7 @@ class Cost:
 
     Attributes:
         cells: Tetrahedra, ± 10 %.
-        seconds: On two idle cores, ± 30 %.
+        seconds: On two idle cores, roughly.
         memory_gb: Peak of the larger of the two processes.
         cell_size: Voxels along x, y, z.
     """
