@@ -10,7 +10,7 @@ from pxm2mesh.errors import DataError, UsageError, did_you_mean
 from pxm2mesh.quantify.compare import ComparedRow, Comparison, compare
 from pxm2mesh.quantities import Quantities
 from pxm2mesh.report.comparison import FIGURED, write_comparison_page
-from pxm2mesh.report.states import COLOURS, state_volumes, write_states
+from pxm2mesh.report.states import COLOURS, state_names, state_volumes, write_states
 from pxm2mesh.report.templates import save_svg
 
 
@@ -18,24 +18,21 @@ def compare_runs(runs: Sequence[Path], *, only: Sequence[str] | None = None) -> 
     """Read the quantities of several runs and put them side by side.
 
     Args:
-        runs: Run folders, or files of quantities; each is named after its folder or file.
+        runs: Run folders, or files of quantities; named as `state_names` does.
         only: Names of quantities; all of them when None.
 
     Returns:
         One row for each quantity, subject and method that any run has.
 
     Raises:
-        UsageError: Fewer than two runs, two of one name, or a quantity that none has.
+        UsageError: Fewer than two runs, one named twice, or a quantity that none has.
         DataError: A run without quantities.
     """
     states: dict[str, Quantities] = {}
-    for run in runs:
+    for name, run in state_names(runs).items():
         file = run / "quantities.json" if run.is_dir() else run
         if not file.exists():
             raise DataError(f"{run} has no quantities;", hint="run it first, or name a file of quantities.")
-        name = run.resolve().name if run.is_dir() else run.stem
-        if name in states:
-            raise UsageError(f"two runs are called {name!r};", hint="rename one of the folders.")
         states[name] = Quantities.read(file)
     names = {q.name for quantities in states.values() for q in quantities}
     for name in only or ():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pxm2mesh.quantify.compare import ComparedRow, Comparison
+from pxm2mesh.report.states import state_names
 from pxm2mesh.report.summary import Card
 from pxm2mesh.report.templates import write_page
 
@@ -67,8 +68,8 @@ def write_comparison_page(
         figures=figures,
         changes=[row for file in files if file.name == "changes.csv" for row in _changes(file)],
         reports=[
-            (run.resolve().name, os.path.relpath(run / "report.html", page.parent))
-            for run in runs
+            (name, os.path.relpath(run / "report.html", page.parent))
+            for name, run in state_names(runs).items()
             if (run / "report.html").exists()
         ],
     )
@@ -94,9 +95,9 @@ def _text(value: float) -> str:
 
 
 def _change(row: ComparedRow, states: Sequence[str]) -> float | None:
-    """Relative change from the first state to the last; None where either has no number."""
+    """Relative change from the first state to the last; None where either has no number, or an infinite one."""
     change = row.change(states[0], states[-1])
-    return change if math.isfinite(change) else None
+    return change if math.isfinite(change) and math.isfinite(row.values[states[0]]) else None
 
 
 def _differs(row: ComparedRow) -> bool:

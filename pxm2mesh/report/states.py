@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pxm2mesh.errors import UsageError
 from pxm2mesh.files import replacing
 from pxm2mesh.report.contents import RunContents
 from pxm2mesh.report.templates import save_svg
@@ -27,16 +28,36 @@ Float = npt.NDArray[np.float64]
 Curve = tuple[Float, Float]
 
 
+def state_names(runs: Sequence[Path]) -> dict[str, Path]:
+    """The runs by the name of their folder or file, with as much of the path before it as tells them apart.
+
+    Raises:
+        UsageError: One of them is named twice.
+    """
+    places = [run.resolve() for run in runs]
+    if len(set(places)) < len(places):
+        twice = next(place for place in places if places.count(place) > 1)
+        raise UsageError(f"the run {twice.name!r} is named twice;", hint="name each run once.")
+    parts = [(*place.parts[1:-1], place.name if run.is_dir() else place.stem)
+             for place, run in zip(places, runs, strict=True)]  # fmt: skip
+    names: list[str] = []
+    for deep in range(1, max(map(len, parts), default=1) + 1):
+        names = ["/".join(part[-deep:]) for part in parts]
+        if len(set(names)) == len(names):
+            return dict(zip(names, runs, strict=True))
+    raise UsageError(f"two runs are called {names[0]!r};", hint="rename one of the files.")
+
+
 def state_volumes(runs: Sequence[Path]) -> dict[str, LabelVolume]:
-    """The labels of those runs that have them, by the name of their folder."""
+    """The labels of those runs that have them, by the names that `state_names` gives."""
     found = {}
-    for run in runs:
+    for name, run in state_names(runs).items():
         if run.is_dir() and (run / "labels.npz").exists() and (run / "record.json").exists():
             contents = RunContents(run)
             if contents.phases is not None:
                 from pxm2mesh.io.images import read_volume
 
-                found[run.resolve().name] = read_volume(run / "labels.npz", contents.phases)
+                found[name] = read_volume(run / "labels.npz", contents.phases)
     return found
 
 

@@ -101,13 +101,13 @@ def _mesh(run: RunContents) -> Iterator[Card]:
         yield Card("volume error", f"{told} %", "of the worst phase, voxels to mesh")
 
 
+_SAID_ALREADY = "does not percolate along"  # the solver's words for what `_unconnected` says of every phase
+
+
 def worries(run: RunContents) -> list[str]:
     """Sentences about what limits the trust in this run; empty where there is nothing to say."""
-    return list(
-        dict.fromkeys(
-            [*_unconnected(run), *_methods_apart(run), *_mesh_worries(run), *run.log_warnings()[-8:]]
-        )
-    )
+    logged = [line for line in run.log_warnings() if _SAID_ALREADY not in line]
+    return list(dict.fromkeys([*_unconnected(run), *_methods_apart(run), *_mesh_worries(run), *logged[-8:]]))
 
 
 def _unconnected(run: RunContents) -> Iterator[str]:

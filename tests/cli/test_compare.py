@@ -53,6 +53,10 @@ def test_table_and_figure_are_written_and_the_same_each_time(runs: list[str], tm
     assert lines[0].startswith("name,subject,unit,method,assembled,assembled low")
     assert lines[1].startswith("porosity,,1,voxel count,0.251,0.241")
     assert b"tortuosity factor" in written[0]["comparison.svg"]
+    page = written[0]["comparison.html"].decode()
+    assert "0.251 → 0.156" in page
+    assert "-37.8 %" in page
+    assert "-100 %" not in page, "from infinite to 3 is no change in per cent"
 
 
 def test_runs_with_labels_are_drawn_as_profiles_sizes_and_changes(
@@ -84,11 +88,22 @@ def test_runs_with_labels_are_drawn_as_profiles_sizes_and_changes(
     assert "0.251 (0.241 to 0.261)" in capsys.readouterr().out, "the interval stands in the table"
 
 
+def test_runs_of_one_name_are_told_apart_by_their_folders(
+    runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after following the tutorial twice. Catches the second taken for the first."""
+    twin = tmp_path / "other" / "pressed"
+    Quantities([Quantity("porosity", 0.5, "1", "voxel count")]).write(twin / "quantities.json")
+    assert run(["compare", runs[1], str(twin), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)[0]["values"]
+    assert values == {f"{tmp_path.name}/pressed": "0.138", "other/pressed": "0.5"}
+
+
 @pytest.mark.parametrize(
     ("change", "code", "says"),
     [
         (lambda r: r[:1], 2, "needs two or more"),
-        (lambda r: [r[0], r[0]], 2, "two runs are called"),
+        (lambda r: [r[0], r[0]], 2, "is named twice"),
         (lambda r: [r[0], r[1] + "x"], 3, "has no quantities"),
         (lambda r: [*r, "--only", "porosty"], 2, 'did you mean "porosity"'),
     ],
