@@ -20,6 +20,7 @@ from simulations.models.damaged_state import Conductors, DamagedState
 from simulations.models.electrochemistry import HalfCell
 from simulations.models.kinetics import ButlerVolmer
 from simulations.models.node_transfer import numbered
+from simulations.models.solid_solver import SolverOptions
 from simulations.models.supports import Support, plate, symmetry
 from simulations.studies.bonds import bond_laws
 from simulations.studies.charge_output import stress_numbers
@@ -120,7 +121,10 @@ def _coupled(
         options=StressOptions(
             in_flux=asked.in_flux, in_potential=asked.in_potential, plastic=asked.plastic,
             stress_free=asked.stress_free, hold_gap=asked.hold == "gap", degree=asked.order,
-            agreement=asked.agreement, spent=asked.spent,
+            agreement=asked.agreement, spent=asked.spent, passes=4 * math.ceil(-math.log10(asked.agreement)),
+            solid=SolverOptions(  # forces as well balanced as both parts are to agree
+                rtol=max(min(1e-7, 1e-4 * asked.agreement), 1e-12), linear_rtol=1e-3, lazy=True
+            ),
         ),
         bonds=bonds,
     )  # fmt: skip
