@@ -78,17 +78,20 @@ class Contact:
         factor = np.where(areas > 0, np.maximum(held / np.where(areas > 0, areas, 1.0), _INSULATES), 1.0)
         return np.asarray(factor[half.domain.cell_fields[CELL].astype(np.int64)])
 
-    def disagreement(self) -> float:
-        """Share of the interface on which what was found differs from what the half-cell was solved with."""
-        used = self.half.contact_factor[:, 0]
-        areas = self.half.interface.weights.sum(axis=1)
-        change = float(areas @ np.abs(self.found - used))
-        return float(self.half.domain.comm.allreduce(change)) / self.half.area
+    @property
+    def used(self) -> Floats:
+        """(n,) share of each facet that the half-cell is solved with."""
+        return self.half.contact_factor[:, 0]
 
-    def use(self, share: float = 1.0) -> None:
-        """Solve the half-cell with what was found, or with this share of the change."""
-        used = self.half.contact_factor[:, 0]
-        self._set(used + share * (self.found - used), self._conducts)
+    def disagreement(self) -> float:
+        """How much of what the half-cell was solved with was found otherwise, as a share of what is left."""
+        areas, comm = self.half.interface.weights.sum(axis=1), self.half.domain.comm
+        change, left = float(areas @ np.abs(self.found - self.used)), float(areas @ self.found)
+        return float(comm.allreduce(change)) / max(float(comm.allreduce(left)), 1e-6 * self.half.area)
+
+    def use(self, share: Floats) -> None:
+        """Solve the half-cell with these shares, and the conductors as they were found."""
+        self._set(np.clip(share, 0.0, 1.0), self._conducts)
 
     def keep(self) -> None:
         """What was found belongs to the accepted state, whose currents are still those it was solved with."""

@@ -46,8 +46,6 @@ DIRECT_BELOW = 60_000
 """Displacements up to which interfaces that soften are solved by factorisation: faster and surer than GMRES."""
 _WORK_ERROR = 1e-3
 """Share of the fracture energy of all bonds that the trapezoidal rule for their work may miss in a step."""
-_FREE = 2
-"""Passes that take over all of a change of the contact; later ones half of it, as faces may open and meet in turns."""
 _WAYS = ("a line search", "a direct solver and damped passes")
 
 
@@ -65,7 +63,7 @@ class StressOptions:
         agreement: Passes end when lithium would answer to what is left of a change of stress by less than this.
         passes: Most passes in a step.
         solid: How the displacement is found.
-        contact_agreement: With bonds: passes end when the contact differs on less than this share of the interface.
+        contact_agreement: With bonds: passes end when less than this share of the contact that is left has changed.
         spent: With bonds: share of the fracture energy of all of them that a step may spend.
     """
 
@@ -80,7 +78,7 @@ class StressOptions:
     solid: SolverOptions = field(
         default_factory=lambda: SolverOptions(rtol=1e-7, linear_rtol=1e-3, lazy=True)
     )
-    contact_agreement: float = 5e-3
+    contact_agreement: float = 3e-3
     spent: float = 0.02
 
 
@@ -223,7 +221,7 @@ class CoupledHalfCell:
         return float(max(self.half.domain.comm.allgather(self.terms.influence(x, change))))
 
     def _contact_disagreement(self) -> float:
-        """On what share of the interface the contact has changed since it was solved for."""
+        """What share of the contact that is left has changed since it was solved for."""
         if self.contact is None:
             return 0.0
         self.contact.find()
@@ -254,6 +252,7 @@ class CoupledHalfCell:
             self.contact.restore()
         owned = self.terms.rest.function_space.dofmap.index_map.size_local
         mixing = Mixing(self.half.domain.comm, owned, share=self._relax)
+        contacts = Mixing(self.half.domain.comm, len(self.half.interface.weights), share=self._relax)
         for number in range(self.options.passes):
             self.half.attempt(step, again=number > 0)
             self._balance(self.time + step)
@@ -267,7 +266,7 @@ class CoupledHalfCell:
             rest = self.terms.rest.x.array
             rest[:] = mixing.next(rest, self._stress.x.array)
             if self.contact is not None:
-                self.contact.use(1.0 if number < _FREE else 0.5)
+                self.contact.use(contacts.next(self.contact.used, self.contact.found))
         also = f", on {apart:.1%} of the contact" if self.contact is not None else ""
         raise NotConvergedError(
             f"lithium and stress still disagree by {left:.1e}{also} after {self.options.passes} passes;",
