@@ -168,11 +168,12 @@ def missing_values(study: Study, present: Iterable[str]) -> Iterator[Finding]:
         except Pxm2meshError as error:
             broken.add(phase)
             yield Finding(("materials", phase), error.message, error.hint)
-    phases, told = study.volume.phase_table(), set()
+    phases, told = study.volume.phase_table() or (), set()
+    usual = {phase.name: phase.material for phase in phases}
     for phase, role, parameters, path in needs:
-        if phases is None or phase in broken or phase not in phases:
+        material = study.materials.get(phase, usual.get(phase))
+        if phase in broken or material is None:
             continue
-        material = study.materials.get(phase, phases[phase].material)
         where: KeyPath = ("materials", phase) if phase in study.materials else path
         if material == "void":
             hint = f"leave it empty: exclude = [{phase!r}] in [mesh].".replace("'", '"')
