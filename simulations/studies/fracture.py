@@ -28,13 +28,13 @@ from simulations.studies.task import Answer, Task
 log = logging.getLogger(__name__)
 
 COLUMNS = (
-    "step", "cycle", "time [s]", "mean lithiation [1]", "lowest lithiation [1]", "highest lithiation [1]",
+    "step", "computed cycle", "time [s]", "mean lithiation [1]", "lowest lithiation [1]", "highest lithiation [1]",
     "largest damage [1]", "crack area [um2]", "broken volume fraction [1]", "elastic energy [pJ]",
     "surface energy [pJ]", "work of swelling [pJ]", "energy set free [pJ]", "alternations", "wall time [s]",
 )  # fmt: skip
 CYCLE_COLUMNS = (
-    "cycle", "jumped over before it", "largest damage [1]", "crack area [um2]", "broken volume fraction [1]",
-    "surface energy [pJ]", "least toughness left [1]", "wall time [s]",
+    "cycle", "jumped over before it", "computed cycle", "largest damage [1]", "crack area [um2]",
+    "broken volume fraction [1]", "surface energy [pJ]", "least toughness left [1]", "wall time [s]",
 )  # fmt: skip
 BROKEN = 0.9
 """Damage from which a place counts as cracked."""
@@ -181,7 +181,7 @@ class CrackRun:
         before = self.record.resolved[-2] if len(self.record.resolved) > 1 else 0
         left = body.toughness_left.x.array.min(initial=1.0)
         self.cycles.append({
-            "cycle": number, "jumped over before it": number - before - 1,
+            "cycle": number, "jumped over before it": number - before - 1, "computed cycle": self.record.spent,
             "largest damage [1]": self._largest(body.damage), "crack area [um2]": body.crack_area(),
             "broken volume fraction [1]": self._broken_share(), "surface energy [pJ]": body.surface_energy(),
             "least toughness left [1]": min(domain.comm.allgather(float(left))),
@@ -208,7 +208,7 @@ class CrackRun:
         if self.began is None and largest > 0.5:
             self.began = mean
         self.table.append({
-            "step": self.table.rows, "cycle": self.record.done + (self.physics.cycles is not None),
+            "step": self.table.rows, "computed cycle": self.record.spent + (self.physics.cycles is not None),
             "time [s]": particles.time, "mean lithiation [1]": mean, "lowest lithiation [1]": low,
             "highest lithiation [1]": high, "largest damage [1]": largest, "crack area [um2]": body.crack_area(),
             "broken volume fraction [1]": self._broken_share(), "elastic energy [pJ]": elastic,
