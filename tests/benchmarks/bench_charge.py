@@ -1,7 +1,7 @@
 """Charging a pressed cathode with lithium, potentials and stress coupled: time, iterations, balances.
 
-    .env/bin/python tests/benchmarks/bench_charge.py --size 64 --rates C/10 C/3 1C
-    .env/bin/python tests/benchmarks/bench_charge.py --size 128 --cell-size 2 --rates C/3 --ranks 2 --seconds 2000
+    .env/bin/python tests/benchmarks/bench_charge.py --size 64 --cells 190000 --rates C/10 C/3 1C
+    .env/bin/python tests/benchmarks/bench_charge.py --size 128 --cells 1300000 --rates C/3 --ranks 2
     .env/bin/python tests/benchmarks/bench_charge.py --switch 24 32 48 64
 
 The last one times the direct and the iterative solver of the half-cell on meshes of several sizes.
