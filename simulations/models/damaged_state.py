@@ -114,14 +114,12 @@ class DamagedState:
         self._perfect = {canonical_name(domain.phases, n): h for n, h in conductors.contacts.items()}
         self._graph: _Graph | None = None
         if domain.comm.rank == 0:
-            assert domain.source is not None
-            mesh = domain.source
-            near = cutting.adjacency(mesh.cells, len(mesh.points))
-            owner, _ = cutting.cells_of_facets(mesh.cells, mesh.facets, near, len(mesh.points))
+            assert domain.source is not None and domain.links is not None
+            near, owner = domain.links.near, domain.links.owner
             keys, wanted = (_key(table, domain.cell_total) for table in (near.cells, self._pairs))
             order = np.argsort(keys)
             faces = order[np.searchsorted(keys, wanted, sorter=order)]
-            self._graph = _Graph(near, owner, mesh.cell_volumes(), faces)
+            self._graph = _Graph(near, owner, domain.source.cell_volumes(), faces)
         meshed = whole or domain
         self._amount = {p: meshed.volume(p) for p in conductors.active if p in meshed.meshed}
         self._void = domain.box_volume - meshed.volume() - on_root(domain.comm, lambda: _unmeshed(domain))
@@ -203,7 +201,8 @@ class DamagedState:
         )
         lower, upper = self._box()
         box = float(np.prod(upper - lower))
-        return max(self._void + box - domain.box_volume - solid, 0.0) / box  # faces that press overlap a little
+        void = self._void + box - domain.box_volume - solid
+        return max(void, 0.0) / box  # faces that press overlap a little
 
     def _box(self) -> tuple[Floats, Floats]:
         """Corners of the box where the mean displacements of its faces have brought them, µm."""

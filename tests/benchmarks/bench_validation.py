@@ -220,7 +220,7 @@ def debond(
             from pxm2mesh.io.images import write_volume
 
             write_volume(volume, folder / "labels.npz")
-            volume = 'file = "labels.npz"'
+            volume = 'file = "labels.npz"\nphases = { void = 0, NMC = 1, LPSCl = 2 }'
         study = folder / "study.toml"
         study.write_text(STUDY.format(volume=volume, pressure=pressure, charged=charged, bonds=bonds))
         run_study(read_study(study))
@@ -247,11 +247,17 @@ def debonding_cases(
         yield f"seed {seeds[0]}, charged to x = {x:g} only", first, {"charged": x}
 
 
-def debonding_tables(size: int, seeds: Sequence[int], real: Sequence[LabelVolume]) -> Iterator[list[Row]]:
+def debonding_tables(
+    size: int, seeds: Sequence[int], real: Sequence[LabelVolume], only: str = "", kept: Sequence[Row] = ()
+) -> Iterator[list[Row]]:
     """What a charge and a discharge leave: the table as far as it is done, after each study."""
     rows: list[Row] = [("sample", "contact %, before → charged → discharged", "charge transfer kept %",
                         "pores opened, vol%", "R_ct, discharged / before", "κ, charged / before")]  # fmt: skip
+    rows += kept
     for label, volume, options in debonding_cases(size, seeds, real):
+        if only not in label:
+            continue
+        rows = [row for row in rows if row[0] != label]
         try:
             rows.append((label, *_told(debond(volume, **options))))
         except Pxm2meshError as error:
@@ -286,6 +292,14 @@ def put(page: Path, name: str, text: str) -> None:
     page.write_text(found.sub(lambda m: f"{m[1]}{text}\n{m[2]}", old), encoding="utf-8")
 
 
+def standing(page: Path | None, name: str) -> list[Row]:
+    """The rows that a page has already."""
+    text = "" if page is None else page.read_text(encoding="utf-8")
+    found = re.search(rf"<!-- bench: {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    lines = found[1].splitlines()[2:] if found else []
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(
@@ -295,13 +309,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--debonding", action="store_true")
     parser.add_argument("--debonding-size", type=int, default=14)
+    parser.add_argument(
+        "--only", default="", help="cases of debonding whose label contains this; others stay as written"
+    )
     parser.add_argument("--data", type=Path, default=os.environ.get("PXM2MESH_REAL_DATA"))
     parser.add_argument("--write", type=Path)
     chosen = parser.parse_args()
     data = None if chosen.data is None else Path(chosen.data)
     if chosen.debonding:
         real = real_volumes(data, chosen.debonding_size + 6)  # its voxels are smaller
-        tables = ({"debonding": t} for t in debonding_tables(chosen.debonding_size, chosen.seeds, real))
+        kept = standing(chosen.write, "debonding") if chosen.only else ()
+        found = debonding_tables(chosen.debonding_size, chosen.seeds, real, chosen.only, kept)
+        tables = ({"debonding": rows} for rows in found)
     else:
         real = real_volumes(data, chosen.size)
         tables = iter(
