@@ -153,7 +153,8 @@ class CoupledHalfCell:
         self.solid.accept()
         if self.solid.cohesion is not None:
             self.contact = Contact(self.solid.cohesion, self.half)
-        self._lost = 0.0, 0.0
+        self._spent_anyway = 0.0
+        self._fatigue = any(law.fatigue_threshold is not None for law in self.bonds.values())
         self.kept = self.solid.state()
         self.kept_before = self.kept
         self.rest, self.rest_before = (fem.Function(terms.rest.function_space) for _ in range(2))
@@ -293,15 +294,12 @@ class CoupledHalfCell:
         """That of lithium; with bonds at least the squares of energy spent and of work missed, by their limits."""
         error = self.half.error()
         if self.contact is not None:
-            spent, missed = (now - before for now, before in zip(self._spending(), self._lost, strict=True))
-            error = max(error, max(spent / self.options.spent, abs(missed) / _WORK_ERROR) ** 2)
+            bonds = self.contact.cohesion
+            share = max(bonds.mean_change() - self._spent_anyway, 0.0) / self.options.spent
+            if not self._fatigue:  # else what a falling toughness sets free is in it, whatever the step
+                share = max(share, abs(bonds.work_error()) / _WORK_ERROR)
+            error = max(error, share**2)
         return error
-
-    def _spending(self) -> tuple[float, float]:
-        """Shares of the fracture energy that the step spends, and that the rule for its work misses."""
-        if self.contact is None:
-            return 0.0, 0.0
-        return self.contact.cohesion.mean_change(), self.contact.cohesion.work_error()
 
     def commit(self) -> None:
         """Keep the step in both."""
@@ -375,8 +373,7 @@ class CoupledHalfCell:
         if self.contact is None:
             return
         self.contact.find()
-        fatigue = any(law.fatigue_threshold is not None for law in self.contact.cohesion.laws.values())
-        self._lost = self._spending() if fatigue else (0.0, 0.0)
+        self._spent_anyway = self.contact.cohesion.mean_change() if self._fatigue else 0.0
         self.contact.keep()
 
     def restore(self) -> None:
