@@ -40,7 +40,13 @@ def compare(
     ]  # fmt: skip
     head = ("quantity", "of", *found.states, "unit", "method")
     rows = [
-        (row.name, row.subject, *(_cell(row, s) for s in found.states), row.unit, row.method)
+        (
+            row.name,
+            row.subject,
+            *(_cell(row, s) for s in found.states),
+            "" if row.unit == "1" else row.unit,
+            row.method,
+        )
         for row in found.rows
     ]
     context.obj.emit(machine, lambda: table(head, rows))
@@ -50,6 +56,6 @@ def compare(
 
 
 def _cell(row: ComparedRow, state: str) -> str:
-    """The value, with its interval where there is one."""
-    span, value = row.intervals[state], format_value(row.values[state])
+    """The value, with its interval where there is one; a dash where a run has none."""
+    span, value = row.intervals[state], format_value(row.values[state]).replace("nan", "–")
     return value if span is None else f"{value} ({span[0]:.3g} to {span[1]:.3g})"

@@ -96,7 +96,10 @@ def _draw(comparison: Comparison, path: Path) -> None:
             for x, row in zip(at, rows, strict=True):
                 if math.isinf(row.values[state]):
                     ax.annotate("∞", (x, 0), ha="center", va="bottom")
-        ax.set_xticks(range(len(rows)), [row.subject or "sample" for row in rows])
+        crowded = sum(len(row.subject) for row in rows) > 70
+        ax.set_xticks(
+            range(len(rows)), [row.subject or "sample" for row in rows], rotation=20 if crowded else 0
+        )
         ax.set_title(
             f"{name.replace('_', ' ')}{'' if unit == '1' else f' [{unit}]'} · {method}",
             loc="left",
