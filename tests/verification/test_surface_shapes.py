@@ -66,7 +66,8 @@ def test_points_of_a_smoothed_sphere_lie_on_it() -> None:
 
 
 OFF_TARGET = pytest.mark.xfail(
-    strict=True, reason="symmetric place of the grid at radius 5: the digital ball itself is off, see the docstring"
+    strict=True,
+    reason="symmetric place of the grid at radius 5: the digital ball itself is off, see the docstring",
 )
 CENTRES = [
     (5, 0.02, (0.14, -0.23, -0.46)),
@@ -105,9 +106,7 @@ def test_the_area_of_a_sphere_in_the_tetrahedral_mesh_is_four_pi_r_squared(
     surface around such a volume has less than 0.6, 3.6 and -5.0 % of the area wanted: the second cannot reach 2 %, the
     third only if it is rough.
     """
-    assert area_in_the_tetrahedral_mesh(radius, centre)[0] == pytest.approx(
-        4 * np.pi * radius**2, rel=limit
-    )
+    assert area_in_the_tetrahedral_mesh(radius, centre)[0] == pytest.approx(4 * np.pi * radius**2, rel=limit)
 
 
 @pytest.mark.parametrize(("radius", "limit", "centre"), [*CENTRES[:3], *SYMMETRIC])
