@@ -134,7 +134,7 @@ def material(name: str, young: float, poisson: float, strain: float = 0.0) -> An
 
 
 def delamination_onset(young: float, energy: float, radius: float, gap: float = 0.02) -> dict[str, float]:
-    """ΔV at which the bond has softened (mean D = .9, at its peak); it opens at ``gap`` µm whatever its energy."""
+    """ΔV at which the bond has softened (mean D of .8 to 1, to a step); it opens at ``gap`` µm whatever its energy."""
     strength = 2 * energy / gap
     law = CohesiveLaw(strength, energy, stiffness=max(1e6, 100 * strength / gap), viscosity=0.002)
     mesh = ball({"NMC": radius, "LPSCl": 3 * radius}, cells=6)
