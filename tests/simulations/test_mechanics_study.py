@@ -132,7 +132,7 @@ def test_a_limit_load_ends_the_run_with_the_last_good_state_on_disk(tmp_path: Pa
     text = (folder / "study.toml").read_text().replace('LPSCl = "LPSCl"', f'LPSCl = "{soft}"')
     (folder / "study.toml").write_text(text)
     with pytest.raises(
-        NotConvergedError, match="loads still failed after . cuts, also with a direct solver"
+        NotConvergedError, match=r"loads still failed after . cuts, also with a direct solver"
     ) as caught:
         run(folder)
     said = f"{caught.value.message} {caught.value.hint}"
