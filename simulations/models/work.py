@@ -81,7 +81,9 @@ class Work:
 
     def numbers(self) -> dict[str, Any]:
         """All but where the next step starts from, for a checkpoint."""
-        return {name: getattr(self, name) for name in ("external", "chemical", "start", "largest", "imbalance")}
+        return {
+            name: getattr(self, name) for name in ("external", "chemical", "start", "largest", "imbalance")
+        }
 
     def resume(self, numbers: dict[str, Any]) -> None:
         """Go on from `numbers`; the solid has been restored."""
