@@ -21,10 +21,15 @@ _NOT_SHOWN = (
     "unknowns",
     "newton",
     "number",
+    "passes",
+    "mechanics",
 )
 _SAID_BY = {"current [pA]": "rate [C]", "charge [pC]": "capacity [mAh/g]"}
 _BALANCES = ("balance", "residual", "spread of")
 _COLOURS = ("c1", "c2", "c3", "c4", "c5")
+_NO_TOPIC = ("charged", "discharged", "in", "of", "left", "bonds")
+_CONSTANT = 1e-6
+"""A line that changes by less than this share of itself is not drawn."""
 _MOST_LINES = 5
 _MOST_POINTS = 600
 
@@ -56,46 +61,63 @@ def charts(folder: Path) -> list[Chart]:
     made: list[Chart] = []
     for file in sorted(f for kind in ("scalars", "cycles", "loads") for f in folder.glob(f"{kind}*.csv")):
         columns = _read(file)
-        across = next((n for n in ("cycle", "cycle [1]", "load", "time [s]") if n in columns), None)
-        summary = not file.name.startswith("scalars")  # few rows, and each column was chosen: all are shown
+        axes = (
+            ("time [s]", "load", "cycle")
+            if file.name.startswith("scalars")
+            else ("cycle", "load", "time [s]")
+        )
+        across = next((n for n in axes if n in columns), None)
         if across is None or len(columns[across]) < 3:
             continue
         twice = {name for name, better in _SAID_BY.items() if better in columns}
-        groups: dict[str, dict[str, list[float]]] = {}
+        groups: dict[tuple[str, str], dict[str, list[float]]] = {}
         balances: dict[str, list[float]] = {}
         for name, values in columns.items():
-            if (
-                name == across
-                or name in twice
-                or any(name.lower().startswith(word) or f" {word}" in name for word in _NOT_SHOWN)
+            if name in (*axes, *twice) or any(
+                name.lower().startswith(word) or f" {word}" in name for word in _NOT_SHOWN
             ):
                 continue
             quantity, _, unit = name.rstrip("]").partition(" [")
             if any(word in quantity for word in _BALANCES):
                 balances[quantity] = [math.log10(max(abs(v), 1e-17)) for v in values]
-            elif len(set(values)) > 1:
-                groups.setdefault(unit, {})[quantity] = values
+            elif max(values) - min(values) > _CONSTANT * max(map(abs, values)):
+                groups.setdefault((unit, _topic(quantity)), {})[quantity] = values
         x, label = _axis(columns[across], across)
         suffix = file.stem.partition("-")[2]
-        for unit, lines in groups.items():
-            made += [_chart(x, label, part, unit, suffix) for part in _parted(lines, summary)]
+        for (unit, topic), lines in groups.items():
+            made += [
+                _chart(x, label, part, _common(list(part)) or topic, unit, suffix) for part in _parted(lines)
+            ]
         if balances:
-            made += [_chart(x, label, part, "log10", suffix) for part in _parted(balances, summary)]
+            zero = "what should be zero, log₁₀"
+            made += [_chart(x, label, part, zero, "", suffix) for part in _parted(balances)]
     return made
 
 
-def _parted(lines: Mapping[str, Sequence[float]], all_of_them: bool) -> list[dict[str, Sequence[float]]]:
-    """As many lines as one chart holds, and the others in charts of their own if all are wanted."""
-    names = list(lines)
-    starts = range(0, len(names), _MOST_LINES) if all_of_them else (0,)
-    return [{name: lines[name] for name in names[i : i + _MOST_LINES]} for i in starts]
+def _topic(quantity: str) -> str:
+    """What several columns have in common: "resistance" of "DC resistance, charged", "stress" of "stress in NMC"."""
+    words = [word for word in quantity.partition(",")[0].partition(" while ")[0].split() if word.islower()]
+    return next((word for word in reversed(words) if word not in _NO_TOPIC), quantity)
+
+
+def _parted(lines: Mapping[str, Sequence[float]]) -> list[dict[str, Sequence[float]]]:
+    """As many lines as one chart holds, those of one end of a cycle together, the others in charts of their own."""
+    if len(lines) <= _MOST_LINES:
+        return [dict(lines)]
+    ends: dict[str, list[str]] = {}
+    for name in lines:
+        ends.setdefault(name.partition(",")[2], []).append(name)
+    return [
+        {name: lines[name] for name in names[i : i + _MOST_LINES]}
+        for names in ends.values()
+        for i in range(0, len(names), _MOST_LINES)
+    ]
 
 
 def _chart(
-    x: Sequence[float], label: str, lines: Mapping[str, Sequence[float]], unit: str, suffix: str
+    x: Sequence[float], label: str, lines: Mapping[str, Sequence[float]], what: str, unit: str, suffix: str
 ) -> Chart:
-    what = "what should be zero, log₁₀" if unit == "log10" else _common(list(lines)) or f"in {unit}"
-    heading = what[:1].upper() + what[1:] + (f" [{unit}]" if unit not in ("", "1", "log10") else "")
+    heading = what[:1].upper() + what[1:] + (f" [{unit}]" if unit not in ("", "1") else "")
     heading += f" (computation {suffix})" if suffix else ""
     ends = "; ".join(f"{name} from {y[0]:.4g} to {y[-1]:.4g}" for name, y in lines.items())
     told = f"{heading} over {label}: {ends}."
@@ -105,7 +127,7 @@ def _chart(
 def _common(names: list[str]) -> str:
     """The words that all names share: "lithiation" of "mean lithiation" and "lowest surface lithiation"."""
     shared = [word for word in names[0].split() if all(word in name.split() for name in names)]
-    return " ".join(shared)
+    return " ".join(shared).strip(",").removesuffix(" while")
 
 
 def _read(file: Path) -> dict[str, list[float]]:
@@ -167,6 +189,7 @@ def lines_svg(x: Sequence[float], lines: Mapping[str, Sequence[float]], *, label
     parts += [
         f'<text class="tick" x="{across(t):.1f}" y="{height - bottom + 16:.1f}" text-anchor="middle">{t:g}</text>'
         for t in _ticks(x[0], x[-1])
+        if t.is_integer() or not all(map(float.is_integer, x))  # there is no half a cycle
     ]
     for colour, values in zip(_COLOURS, lines.values(), strict=False):
         points = " ".join(f"{across(a):.1f},{up(b):.1f}" for a, b in zip(x, values, strict=True))

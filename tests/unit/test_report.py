@@ -105,6 +105,22 @@ def test_a_solve_over_time_becomes_curves(tmp_path: Path) -> None:
     assert "lithium balance from -17 to -11.3" in made["What should be zero, log₁₀"].svg
 
 
+def test_cycles_are_drawn_over_cycles_and_steps_over_time(tmp_path: Path) -> None:
+    """Steps know their cycle too: drawn over it, each cycle would be an upright line."""
+    (tmp_path / "scalars.csv").write_text(
+        "cycle,time [s],voltage [V]\n1,0,3.6\n1,10,4.2\n2,20,3.7\n", encoding="utf-8"
+    )
+    (tmp_path / "cycles.csv").write_text(
+        "cycle,time [s],DC resistance charged [ohm cm2],charge-transfer resistance charged [ohm cm2]\n"
+        "1,10,5,20\n2,20,6,21\n3,30,7,22\n",
+        encoding="utf-8",
+    )
+    cycles, steps = charts(tmp_path)
+    assert cycles.heading == "Resistance charged [ohm cm2]" and len(cycles.names) == 2
+    assert ">cycle</text>" in cycles.svg and ">1.5</text>" not in cycles.svg
+    assert steps.heading == "Voltage [V]" and ">time [s]</text>" in steps.svg
+
+
 def test_a_table_that_is_not_over_time_becomes_no_curves(tmp_path: Path) -> None:
     (tmp_path / "scalars.csv").write_text("direction,iterations\nx,1\ny,2\nz,3\n", encoding="utf-8")
     assert charts(tmp_path) == []
