@@ -66,7 +66,7 @@ class ResultSeries:
         nodes: Mapping[str, fem.Function | Array],
         cells: Mapping[str, fem.Function | Array] | None = None,
     ) -> None:
-        """Add the fields at a time; all ranks must call.
+        """Add the fields at a time, or replace what is there of that very time; all ranks must call.
 
         Args:
             time: In s; any increasing number for steady problems.
@@ -85,6 +85,8 @@ class ResultSeries:
     def _write(self, time: float, nodes: Mapping[str, Any], cells: Mapping[str, Any]) -> None:
         domain = self.domain
         assert domain.source is not None and domain.parent is not None and domain.nodes is not None
+        if self._entries and self._entries[-1][0] == time:  # two of one time are shown on top of each other
+            self._entries.pop()
         name = f"{self.path.stem}/{self.path.stem}_{len(self._entries):06d}.vtu"
         point_data = {**nodes, "point": domain.parent}
         cell_data = dict(cells)

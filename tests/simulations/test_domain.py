@@ -179,6 +179,17 @@ def test_a_series_goes_on_where_it_was(tmp_path: Path) -> None:
     assert b'Name="c [mol/m3]"' in first and b'NumberOfCells="6"' in first and b"1=A" not in first
 
 
+def test_a_series_has_one_state_of_each_time(tmp_path: Path) -> None:
+    """Two of one time are read as one mesh of both: that of the end of a step and that of the end of a protocol."""
+    domain = Domain.from_mesh(layers({"A": 1.0}, cells=(1, 1, 1)))
+    function = fem.Function(fem.functionspace(domain.mesh, ("Lagrange", 1)))
+    series = ResultSeries(tmp_path / "results.pvd", domain)
+    for time in (0.0, 300.0, 300.0):
+        series.write(time, {"c [mol/m3]": function})
+    assert (tmp_path / "results.pvd").read_text().count('timestep="300.0"') == 1
+    assert len(list((tmp_path / "results").iterdir())) == 2
+
+
 def test_a_table_goes_on_after_the_rows_of_the_checkpoint(tmp_path: Path) -> None:
     domain = Domain.from_mesh(layers({"A": 1.0}, cells=(1, 1, 1)))
     path = tmp_path / "scalars.csv"
