@@ -42,8 +42,6 @@ from simulations.models.supports import Gap, Plate, Support
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
-DIRECT_BELOW = 60_000
-"""Displacements up to which interfaces that soften are solved by factorisation: faster and surer than GMRES."""
 _WORK_ERROR = 1e-3
 """Share of the fracture energy of all bonds that the trapezoidal rule for their work may miss in a step."""
 _WAYS = ("a line search", "a direct solver and damped passes")
@@ -171,13 +169,12 @@ class CoupledHalfCell:
         )
         self._nodal.x.array[:] = initial
         # With P1 the strain is constant in a cell, so the chemical strain has to be: else the stress is wrong by half.
-        space = fem.functionspace(body.mesh, ("DG", 0)) if options.degree == 1 else self._nodal.function_space
+        space = body.cellwise if options.degree == 1 else self._nodal.function_space
         self.x = fem.Function(space, name="state of lithiation [1]")
         self.x.x.array[:] = initial
         solver = options.solid
         if self.bonds:
-            unknowns = body.point_total * 3 * (8 if options.degree == 2 else 1)
-            solver = replace(solver, symmetric=False, direct=solver.direct or unknowns < DIRECT_BELOW)
+            solver = solver.for_softening(body.point_total, options.degree)
         how: dict[str, Any] = {
             "x": self.x, "laws": plastic_laws(materials, options.plastic), "bonds": self.bonds,
             "degree": options.degree, "options": solver,

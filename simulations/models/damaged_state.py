@@ -22,6 +22,7 @@ from simulations.base.domain import Domain, canonical_name, on_root
 from simulations.base.fields import gather_nodes
 from simulations.models.cohesive import BROKEN, CohesiveInterfaces
 from simulations.models.conduction import conduct
+from simulations.models.mechanics import box_face_area, opposite_face
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -30,7 +31,6 @@ METHOD = "finite elements, damaged state"
 CONTACT_WIDTH = 0.01
 """µm of bulk that a perfect contact between two conductors resists like, where its conductance is not given."""
 _TEMPERATURE = 298.15
-_OPPOSITE = {"-": "+", "+": "-"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Conductors:
             for other in found["ionic"] if rate is not None else ():
                 assert rate is not None
                 exchange[canonical_name(domain.phases, f"{phase} | {other}")] = float(rate(0.5))
-        return cls(active, found["ionic"], found["electronic"], collector[0] + _OPPOSITE[collector[1]],
+        return cls(active, found["ionic"], found["electronic"], opposite_face(collector),
                    collector, exchange)  # fmt: skip
 
 
@@ -183,8 +183,7 @@ class DamagedState:
         rate = self._rates.get(canonical_name(domain.phases, name))
         if rate:
             ratio = areas.total / areas.effective if areas.effective > 0 else math.inf
-            size = domain.upper - domain.lower
-            face = float(np.prod(size) / size["xyz".index(self.conductors.collector[0])])
+            face = box_face_area(domain, self.conductors.collector)
             intact = GAS_CONSTANT * _TEMPERATURE / (FARADAY * rate) * face / areas.total * 1e4
             rows += [
                 Quantity("charge_transfer_resistance", intact * ratio, "ohm cm2", METHOD, interface=name),

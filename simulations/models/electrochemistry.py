@@ -107,9 +107,7 @@ class HalfCell:
         self._side = 0 if domain.phases[cell.active].label < domain.phases[cell.electrolyte].label else 1
         self.stress = stress
         self.contact_factor = np.ones((len(self.interface.weights), 1))
-        self.conduction_factor = fem.Function(
-            fem.functionspace(domain.mesh, ("DG", 0)), name="conduction factor"
-        )
+        self.conduction_factor = fem.Function(domain.cellwise, name="conduction factor")
         self.conduction_factor.x.array[:] = 1.0
         self.area = self.interface.integral(np.ones_like(self.interface.weights))
         self.volume = domain.volume(cell.active)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 from pxm2mesh.errors import StudyError
+from pxm2mesh.study.damage import Fatigue
 
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
@@ -57,6 +58,11 @@ class JumpOptions:
                 f"cycle jump: resolve = {self.resolve} must be at least 2, largest_change = {self.largest_change:g} "
                 f"and agreement = {self.agreement:g} positive."
             )
+
+    @classmethod
+    def of(cls, section: Fatigue) -> JumpOptions:
+        """From what a study says."""
+        return cls(section.resolve, section.largest_change, section.agreement, section.longest)
 
 
 class Cyclic(Protocol):

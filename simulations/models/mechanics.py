@@ -460,6 +460,11 @@ def face_axis(face: str) -> tuple[int, int]:
     return "xyz".index(face[0]), 1 if face[1] == "+" else -1
 
 
+def opposite_face(face: str) -> str:
+    """``"z+"`` → ``"z-"``."""
+    return face[0] + {"-": "+", "+": "-"}[face[1]]
+
+
 def box_face_area(domain: Domain, face: str) -> float:
     """µm² of a whole face of the sample's box, pores included."""
     axis, _ = face_axis(face)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +26,10 @@ Floats = npt.NDArray[np.float64]
 STALLED = 6
 """So many Newton iterations in a row that do not halve the residual, and the step is given up."""
 LIMIT_LOAD = "take a smaller step; a perfectly plastic body may have reached its limit load."
+
+
+DIRECT_BELOW = 60_000
+"""Unknowns up to which a body with bonds is factorised: faster and surer than GMRES."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class SolverOptions:
     direct: bool = False
     symmetric: bool = True
     lazy: bool = False
+
+    def for_softening(self, points: int, degree: int) -> SolverOptions:
+        """For bonds that soften: not symmetric, and factorised where the body is small."""
+        unknowns = points * 3 * (8 if degree == 2 else 1)
+        return replace(self, symmetric=False, direct=self.direct or unknowns <= DIRECT_BELOW)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from dolfinx import fem
 
-from simulations.base import compat
 from simulations.models.energy import energies
 from simulations.models.mechanics import Solid, box_face_area, face_axis
 
@@ -37,10 +35,8 @@ class Work:
         domain = solid.domain
         cells = domain.cells(active)
         self._cells = cells[cells < domain.mesh.topology.index_map(3).size_local]
-        one = fem.functionspace(domain.mesh, ("DG", 0))
-        self._dofs = np.asarray(one.dofmap.list)[self._cells, 0]
-        p = domain.mesh.geometry.x[compat.cell_nodes(domain.mesh)[self._cells]]
-        self._volumes = np.abs(np.linalg.det(p[:, 1:] - p[:, :1])) / 6
+        self._dofs = np.asarray(domain.cellwise.dofmap.list)[self._cells, 0]
+        self._volumes = domain.cell_volumes[self._cells]
         self._strain = solid.laws[active].material.require("swelling.volume_strain")  # type: ignore[attr-defined]
         self._area = box_face_area(domain, face)
         self.external = self.chemical = self.imbalance = 0.0

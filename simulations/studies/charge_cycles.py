@@ -10,12 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pxm2mesh.study.damage import Fatigue
 from pxm2mesh.study.protocol import Current, Step, Voltage
 from simulations.models.cohesive_history import BondHistory
 from simulations.models.coupling import CoupledHalfCell
 from simulations.models.electrochemistry import HalfCell
-from simulations.models.fatigue import JumpOptions
 from simulations.models.mechanics import box_face_area
 from simulations.models.work import Work
 from simulations.studies.charge_output import CONTACT_COLUMNS, contact_numbers, face_displacement
@@ -186,11 +184,6 @@ class CycleNumbers:
         self.way, self._last = numbers["way"], numbers["last"]
         if self.work is not None:
             self.work.resume(numbers["work"])
-
-
-def jump_options(fatigue: Fatigue) -> JumpOptions:
-    """How cycles are jumped over."""
-    return JumpOptions(fatigue.resolve, fatigue.largest_change, fatigue.agreement, fatigue.longest)
 
 
 class HalfCellCycles(BondHistory):

@@ -25,10 +25,10 @@ from simulations.base.stepping import Event, StepOptions, StepStatistics, run_un
 from simulations.models.coupling import CoupledHalfCell
 from simulations.models.damaged_state import DamagedState
 from simulations.models.electrochemistry import HalfCell
-from simulations.models.fatigue import CycleRecord, run_cycles
+from simulations.models.fatigue import CycleRecord, JumpOptions, run_cycles
 from simulations.models.node_transfer import NodeTransfer
 from simulations.studies.bonds import load_bonds, save_bonds
-from simulations.studies.charge_cycles import CycleNumbers, HalfCellCycles, jump_options
+from simulations.studies.charge_cycles import CycleNumbers, HalfCellCycles
 from simulations.studies.charge_output import (
     CONTACT_COLUMNS,
     SOLID_COLUMNS,
@@ -213,7 +213,7 @@ class ChargeRun:
                     self._accept_cycle(self.cycle_number + 1)
             else:
                 run_cycles(
-                    HalfCellCycles(self.solid, self), physics.cycles, jump_options(physics.fatigue),
+                    HalfCellCycles(self.solid, self), physics.cycles, JumpOptions.of(physics.fatigue),
                     comm=self.half.domain.comm, record=self.record, accepted=self._accept_cycle,
                 )  # fmt: skip
 

@@ -32,9 +32,6 @@ from simulations.studies.task import Answer, Task
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
-DIRECT_BELOW = 60_000
-"""Unknowns up to which the softening interfaces are solved by factorisation: faster and surer than GMRES."""
-
 WORK_ERROR = 0.002
 """Share of the bonds' energy that a step may lose in the integral of the work: kinks in the traction cost steps."""
 
@@ -93,10 +90,10 @@ class BondedBody(LoadedBody):
 
     def _make(self) -> Solid:
         supports = supports_of(self.physics, self.loads, held=self.held)
-        small = self.domain.point_total * 3 * (8 if self.physics.order == 2 else 1) <= DIRECT_BELOW
         return Solid(
             self.domain, self.materials, supports, x=self.x, laws=self._laws, bonds=self._bonds,
-            degree=self.physics.order, options=SolverOptions(direct=small, symmetric=False),
+            degree=self.physics.order,
+            options=SolverOptions().for_softening(self.domain.point_total, self.physics.order),
         )  # fmt: skip
 
     def attempt(self, step: float) -> None:
@@ -182,29 +179,31 @@ class _BondRun(LoadRun):
         super().__init__(task, body)
         self._damage = DamagedState(body.cohesion, conductors, whole)
         again = body.time > 0
+        now = self._numbers()
         self.loads = ScalarTable(
-            task.path("loads.csv"), ("load", "pressure [MPa]", *self.damage().columns()), body.domain,
+            task.path("loads.csv"), ("load", *now), body.domain,
             keep_rows=self.position + 1 if again else None,
         )  # fmt: skip
         if not again:
-            self._add_load()
+            self._add_load(now)
 
     def damage(self) -> DamagedState:
         """What is left of the sample now."""
         self._damage.cohesion = self.body.cohesion  # another one since the plate is held
         return self._damage
 
-    def _add_load(self) -> None:
-        self.loads.append(
-            {"load": self.loads.rows, "pressure [MPa]": self.body.pressure()} | self.damage().columns()
-        )
+    def _numbers(self) -> dict[str, Any]:
+        return {"pressure [MPa]": self.body.pressure()} | self.damage().columns()
+
+    def _add_load(self, now: dict[str, Any]) -> None:
+        self.loads.append({"load": self.loads.rows} | now)
 
     def _file(self, rows: int) -> Path:
         return self.path.with_name(f"{self.path.stem}-bonds-{rows}.npz")
 
     def _save(self) -> None:
         if self.loads.rows == self.position:  # a load has ended
-            self._add_load()
+            self._add_load(self._numbers())
         save_bonds(self._file(self.table.rows), self.body.cohesion)
         super()._save()
         on_root(self.task.comm, self._tidy)

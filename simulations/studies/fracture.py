@@ -137,7 +137,7 @@ class CrackRun:
             self.events.append(f"mean lithiation {physics.until:g} reached")
         else:
             fatigue = physics.fatigue
-            options = JumpOptions(fatigue.resolve, fatigue.largest_change, fatigue.agreement, fatigue.longest)
+            options = JumpOptions.of(fatigue)
             with self.task.progress.task("cracking", total=physics.cycles) as shown:
                 shown.advance(self.record.done)
                 run_cycles(

@@ -26,14 +26,20 @@ from simulations.base.output import ResultSeries, ScalarTable
 from simulations.base.stepping import StepOptions, StepStatistics, run_until
 from simulations.models.energy import energies
 from simulations.models.islands import without_islands
-from simulations.models.mechanics import CELL_QUANTITIES, Solid, box_face_area, face_axis, moduli_vary
+from simulations.models.mechanics import (
+    CELL_QUANTITIES,
+    Solid,
+    box_face_area,
+    face_axis,
+    moduli_vary,
+    opposite_face,
+)
 from simulations.models.plasticity import plastic_laws
 from simulations.models.supports import Gap, Plate, Support, fixed, symmetry
 from simulations.studies.task import Answer, Task
 
 log = logging.getLogger(__name__)
 
-_OPPOSITE = {"-": "+", "+": "-"}
 _CHECKPOINT_EVERY = 10
 _DIRECT_LIMIT = 300_000
 """Unknowns; a factorisation of more takes too much memory to be a way out."""
@@ -98,8 +104,8 @@ def supports_of(
         loads: All of its loads.
         held: The plate has been fixed where it is.
     """
-    axis, sign = physics.face
-    opposite = axis + _OPPOSITE[sign]
+    axis, _ = physics.face
+    opposite = opposite_face(physics.face)
     others = [a + s for a in "xyz" if a != axis for s in "-+"]
     base: tuple[Support, ...] = (
         symmetry(opposite, *others) if physics.sides == "mirror" else (fixed(opposite),)
