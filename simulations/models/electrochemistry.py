@@ -53,6 +53,8 @@ _LOOSE, _RESPONSE = 1e-4, 1e-6
 """Relative residuals of an iterative solve for a Newton update, and for the response to the voltage."""
 _LARGEST_JUMP = 0.25
 """V, or share of lithium, that one Newton update may change."""
+_FULL, _STALLED = 5, 0.5
+"""After so many updates, one that leaves more than this share of the residual has its length searched."""
 _BEYOND = 1e-3
 """So far may x at the surface leave 0 … 1 (discretisation), and no further."""
 _EMPTY = 0.02
@@ -285,7 +287,7 @@ class HalfCell:
         self._set_voltage()
         iterations = self.options.newton_iterations * (4 if self._careful else 1)
         size = scale = math.nan
-        jump = math.inf
+        jump = last_size = math.inf
         for iteration in range(iterations):
             current, magnitude, slopes = self._flow()
             missing = current - target if kind == "current" else 0.0
@@ -301,7 +303,10 @@ class HalfCell:
                 return
             enough = 0.1 * self.options.newton_tolerance * scale / size
             self._solver.keep(iteration > 0)
-            jump = self._newton(slopes, missing if kind == "current" else None, size, enough)
+            # Kinks of Ω(x) can catch full updates between two states; halving leaves the cycle.
+            search = self._careful or (iteration >= _FULL and size > _STALLED * last_size)
+            last_size = size
+            jump = self._newton(slopes, missing if kind == "current" else None, size, enough, search=search)
         raise NotConvergedError(
             f"half-cell: Newton's method stopped at a residual of {size / scale:.1e} of the current;",
             reason="newton", iterations=iterations, residual=size, time=self.time,
@@ -366,7 +371,13 @@ class HalfCell:
         return self.interface.integral(slopes[0] * am[..., 0] + slopes[1] * (am[..., 1] - se[..., 1]))
 
     def _newton(
-        self, slopes: tuple[Floats, Floats], missing: float | None, size: float, enough: float
+        self,
+        slopes: tuple[Floats, Floats],
+        missing: float | None,
+        size: float,
+        enough: float,
+        *,
+        search: bool,
     ) -> float:
         """One update, and how large it was; with a current asked for, the voltage is an unknown too."""
         derivatives = self._derivatives(slopes)
@@ -395,7 +406,7 @@ class HalfCell:
         jump = max(self.domain.comm.allgather(jump if math.isfinite(jump) else math.inf))
         damp = min(1.0, _LARGEST_JUMP / jump) if jump > 0 else 1.0
         self._move(change, raise_by, damp)
-        if self._careful:
+        if search:
             target = self._set[1] if missing is not None else None
             while damp > 1e-3 and not self._merit(target) < size:
                 self._move(change, raise_by, -damp / 2)
