@@ -121,20 +121,6 @@ class CohesiveInterfaces:
                 left[where] = degradation(accumulated[where], law.fatigue_threshold)
         return left
 
-    def spend(self, damage: Floats, weakening: Floats) -> None:
-        """Take a damage that was not resolved, and count what it has cost.
-
-        Args:
-            damage: (n, q) D.
-            weakening: (n, q) what fatigue has left of G_c meanwhile.
-        """
-        mixture = self.tractions().mixture
-        for law, where in self._where:
-            at = mixture[where], weakening[where]
-            cost = law.dissipated(damage[where], *at) - law.dissipated(self.damage[where], *at)
-            self.dissipated[where] += np.maximum(cost, 0.0)
-        self.damage = damage.copy()
-
     def tractions(self) -> Tractions:
         """Of the displacement as it is now; the state stays."""
         jump, weak = self.jump(), self.weakening()
@@ -173,14 +159,12 @@ class CohesiveInterfaces:
 
     def accept(self) -> None:
         """The end of the step is the beginning of the next one."""
-        now, weak = self.tractions(), self.weakening()
+        now = self.tractions()
+        self.dissipated += self._cost(now)
         # by the trapezoidal rule, as the works of the loads are
         self.viscous += ((self.drag + now.drag) / 2 * (now.separation - self.separation)).sum(axis=-1)
         for law, where in self._where:
-            grown, mixture, left = now.damage[where], now.mixture[where], weak[where]
-            cost = law.dissipated(grown, mixture, left) - law.dissipated(self.damage[where], mixture, left)
-            self.dissipated[where] += np.where(grown > self.damage[where], cost, 0.0)
-            energy = (1 - grown) * now.driving[where]
+            energy = (1 - now.damage[where]) * now.driving[where]
             self.fatigue[where] += np.maximum(energy - self.last_energy[where], 0.0)
             self.last_energy[where] = energy
             self.opened[where] = np.maximum(self.opened[where], now.gap[where] > law.open_gap)
@@ -219,25 +203,43 @@ class CohesiveInterfaces:
         Between the ends of the step the separation grows evenly, and the traction has kinks: it rises, then falls. The
         same share is missing from the balance of energy, as the work of the loads is found by the same rule.
         """
-        now, weak = self.tractions(), self.weakening()
+        now = self.tractions()
         trapezoid = ((self.traction + now.traction) / 2 * (self.jump() - self.parted)).sum(axis=-1)
         viscous = ((self.drag + now.drag) / 2 * (now.separation - self.separation)).sum(axis=-1)
-        stored, cost, whole = self._stored(now), np.zeros_like(viscous), np.zeros_like(viscous)
-        for law, where in self._where:
-            at = now.mixture[where], weak[where]
-            cost[where] = law.dissipated(now.damage[where], *at) - law.dissipated(self.damage[where], *at)
-            whole[where] = law.dissipated(np.ones_like(at[0]), *at)
-        missed = self.interface.integral(stored - self.stored + cost + viscous - trapezoid)
-        return missed / self.interface.integral(whole)
+        missed = self.interface.integral(
+            self._stored(now) - self.stored + self._cost(now) + viscous - trapezoid
+        )
+        return missed / self.interface.integral(self._whole(now))
 
     def _change(self) -> Floats:
         """(n, q) share of G_c that each point spends in this step."""
-        now, weak, change = self.tractions(), self.weakening(), np.zeros_like(self.damage)
+        now = self.tractions()
+        return self._cost(now) / self._whole(now)
+
+    def _whole(self, now: Tractions) -> Floats:
+        """(n, q) what a bond would cost from the beginning, J/m²."""
+        whole, weak = np.zeros_like(self.damage), self.weakening()
         for law, where in self._where:
-            mixture, left = now.mixture[where], weak[where]
-            change[where] = law.spent(now.damage[where], mixture, left)
-            change[where] -= law.spent(self.damage[where], mixture, left)
-        return change
+            mixture = now.mixture[where]
+            whole[where] = law.dissipated(np.ones_like(mixture), mixture, weak[where])
+        return whole
+
+    def _cost(self, now: Tractions) -> Floats:
+        """(n, q) what the damage of this step costs, J/m².
+
+        Where fatigue has lowered the toughness since the last step, damage grows without a further opening, and frees
+        ½K δ₀·δ₁ ΔD (what the trapezoidal rule leaves of the work of such tractions); the rest follows the law.
+        """
+        cost, weak = np.zeros_like(self.damage), self.weakening()
+        for law, where in self._where:
+            grown, before, left = now.damage[where], self.damage[where], weak[where]
+            jump, normals = self.parted[where], self.interface.normals[where]
+            tired = np.minimum(respond(law, jump, normals, before, left).damage, grown)
+            pull = np.einsum("fqc,fqc->fq", self.separation[where], now.separation[where])
+            freed = 0.5 * law.tangent_stiffness * np.maximum(pull, 0.0) * (tired - before)
+            at = now.mixture[where], left
+            cost[where] = freed + np.maximum(law.dissipated(grown, *at) - law.dissipated(tired, *at), 0.0)
+        return cost
 
     # -- what came of it -----------------------------------------------------------------------------
 

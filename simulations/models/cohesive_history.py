@@ -1,4 +1,4 @@
-"""What cycles leave in bonds: damage and accumulated energy, as one array that can be extrapolated."""
+"""What cycles leave in bonds: the accumulated energy, which can be extrapolated, and damage, which follows."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ class BondHistory:
     """The part of `simulations.models.fatigue.Cyclic` that is about bonds.
 
     Args:
-        bonds: Whose damage and accumulated energy are extrapolated.
+        bonds: Whose accumulated energy is extrapolated.
     """
 
     def __init__(self, bonds: CohesiveInterfaces) -> None:
         self.bonds = bonds
 
     def history(self) -> Floats:
-        """Damage and accumulated energy at all points."""
-        return np.concatenate([self.bonds.damage.ravel(), self.bonds.fatigue.ravel()])
+        """Accumulated energy at all points."""
+        return self.bonds.fatigue.ravel().copy()
 
     def extrapolate(self, history: Floats) -> None:
-        """Take damage and accumulated energy that were not resolved; what the damage has cost is counted."""
-        bonds = self.bonds
-        damage, fatigue = np.split(history, 2)
-        weak = bonds.weakening()
-        bonds.fatigue = np.maximum(bonds.fatigue, fatigue.reshape(bonds.fatigue.shape))
-        grown = np.clip(damage.reshape(bonds.damage.shape), bonds.damage, 1.0)
-        bonds.spend(grown, (weak + bonds.weakening()) / 2)
+        """Take an accumulated energy that was not resolved."""
+        self.bonds.fatigue = np.maximum(self.bonds.fatigue, history.reshape(self.bonds.fatigue.shape))
 
     def indicator(self, history: Floats) -> Floats:
-        """Damage, and the share of the toughness that is lost."""
-        damage, fatigue = np.split(history, 2)
-        lost = 1 - self.bonds.weakening(fatigue.reshape(self.bonds.fatigue.shape)).ravel()
-        return np.concatenate([np.clip(damage, 0, 1), lost])
+        """Share of the toughness that is lost."""
+        return 1 - self.bonds.weakening(history.reshape(self.bonds.fatigue.shape)).ravel()
+
+    def damaged(self) -> Floats:
+        """D at all points."""
+        return self.bonds.damage.ravel().copy()
+
+    def amount(self, change: Floats) -> float:
+        """Mean over the area of all bonds: single points come off in any cycle."""
+        integral, shape = self.bonds.interface.integral, self.bonds.damage.shape
+        return integral(np.abs(change).reshape(shape)) / integral(np.ones(shape))

@@ -51,6 +51,8 @@ _DIRECT_LIMIT = 10_000
 """Unknowns; beyond them the iterative solver is faster (tests/benchmarks/bench_charge.py --switch)."""
 _LOOSE, _RESPONSE = 1e-4, 1e-6
 """Relative residuals of an iterative solve for a Newton update, and for the response to the voltage."""
+_HOPELESS = 200
+"""Iterations of one linear solve (a dozen is usual) beyond which a shorter step is cheaper."""
 _LARGEST_JUMP = 0.25
 """V, or share of lithium, that one Newton update may change."""
 _FULL, _STALLED = 5, 0.5
@@ -189,7 +191,14 @@ class HalfCell:
         self._mean = fem.form(x * domain.dx(cell.active))
 
     def _make_solver(self, options: Options) -> LinearSolver:
-        return LinearSolver(self._matrix, options, what="lithium and potentials", rtol=_LOOSE, atol=1e-300)
+        return LinearSolver(
+            self._matrix,
+            options,
+            what="lithium and potentials",
+            rtol=_LOOSE,
+            atol=1e-300,
+            max_iterations=_HOPELESS,
+        )
 
     # ------------------------------------------------------------------ control
 

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from mpi4py import MPI
 
 from pxm2mesh.errors import StudyError
 from pxm2mesh.study.damage import Fatigue
@@ -42,8 +41,10 @@ class JumpOptions:
 
     Attributes:
         resolve: Cycles resolved before each jump; the last two give the rate.
-        largest_change: Most that a jump may add to any of the problem's `Cyclic.indicator` values.
-        agreement: Largest relative difference between the rate that was extrapolated and the one found after it.
+        largest_change: Most by which a jump may change the problem's `Cyclic.indicator` or what is `Cyclic.damaged`,
+            each measured by `Cyclic.amount`.
+        agreement: Largest relative difference between the change of the indicator in a cycle that was extrapolated and
+            the one found after it; for slow changes, relative to a tenth of ``largest_change`` over the whole jump.
         longest: Cycles in one jump at most.
     """
 
@@ -72,13 +73,19 @@ class Cyclic(Protocol):
         """Resolve one cycle and keep it."""
 
     def history(self) -> Floats:
-        """What cycles accumulate, as one array of this rank: ᾱ, damage, plastic strain."""
+        """What cycles accumulate, as one array of this rank: ᾱ."""
 
     def extrapolate(self, history: Floats) -> None:
         """Take a history that was not resolved."""
 
     def indicator(self, history: Floats) -> Floats:
-        """Values between 0 and 1 that a jump must not change by much: damage, share of the toughness lost."""
+        """Values between 0 and 1 that a jump must not change by much: the share of the toughness that is lost."""
+
+    def damaged(self) -> Floats:
+        """Damage, as long as the indicator: it is not extrapolated, but follows in the next cycle."""
+
+    def amount(self, change: Floats) -> float:
+        """How large a change of the indicator is, on all ranks: its largest value, or its mean over an area."""
 
     def state(self) -> Mapping[str, Floats]:
         """Copies of all that a cycle changes."""
@@ -117,21 +124,20 @@ def run_cycles(
     cycles: int,
     options: JumpOptions | None = None,
     *,
-    comm: MPI.Comm = MPI.COMM_SELF,
     record: CycleRecord | None = None,
     accepted: Callable[[int], None] = lambda number: None,
 ) -> CycleRecord:
     """Go through many cycles, resolving few of them.
 
-    After ``resolve`` cycles what accumulates is extrapolated linearly over as many cycles as change no indicator by
-    more than ``largest_change``. One cycle is then resolved: if what it adds differs from what was extrapolated by
-    more than ``agreement``, the jump is taken back and half as long.
+    After ``resolve`` cycles what accumulates is extrapolated linearly over as many cycles as change neither the
+    indicator nor damage by more than ``largest_change``. One cycle is then resolved: if it changes the indicator
+    otherwise than was extrapolated, by more than ``agreement``, or damage by more than twice ``largest_change``, the
+    jump is taken back and half as long.
 
     Args:
         problem: What is cycled.
         cycles: How many in all.
         options: How to jump.
-        comm: The ranks of the problem.
         record: Where to go on; new if None. A copy of it, and of the problem's state, made in ``accepted`` while
             ``record.since < options.resolve`` leads to the same end.
         accepted: Called after each cycle that is kept, with its number from 1.
@@ -146,37 +152,44 @@ def run_cycles(
     record = CycleRecord() if record is None else record
     record.limit = record.limit or options.longest
     while record.done < cycles:
+        damage = problem.damaged()
         rate = _resolve(problem, record)
+        wear = problem.amount(problem.damaged() - damage)
         record.since += 1
         _keep(record, 1, accepted)
         if record.since < options.resolve:
             continue
         record.since = 0
-        length = min(_length(problem, rate, options, comm), record.limit, cycles - record.done - 1)
+        length = min(_length(problem, rate, wear, options), record.limit, cycles - record.done - 1)
         if length < 2:
             record.limit = min(2 * record.limit, options.longest)
             continue
-        _jump(problem, record, rate, length, options, comm, accepted)
+        _jump(problem, record, rate, length, options, accepted)
     return record
 
 
 def _jump(
-    problem: Cyclic, record: CycleRecord, rate: Floats, length: int, options: JumpOptions, comm: MPI.Comm,
+    problem: Cyclic, record: CycleRecord, rate: Floats, length: int, options: JumpOptions,
     accepted: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Extrapolate over ``length`` cycles and resolve the next; take it back where the rate is another one."""
-    kept = problem.state()
+    kept, damage = problem.state(), problem.damaged()
     problem.extrapolate(problem.history() + length * rate)
-    found = _resolve(problem, record)
-    error = _norm(comm, found - rate) / max(_norm(comm, rate), 1e-300)
-    if error > options.agreement:
+    before = problem.history()
+    now, expected = problem.indicator(before), problem.indicator(before + rate)
+    _resolve(problem, record)
+    wear = problem.amount(problem.damaged() - damage)
+    wrong = problem.amount(problem.indicator(problem.history()) - expected)
+    error = wrong / max(problem.amount(expected - now), 0.1 * options.largest_change / length)
+    if error > options.agreement or wear > 2 * options.largest_change:
         problem.restore(kept)
         record.rejected += 1
         record.limit = max(length // 2, 1)
-        log.info("cycle %d: a jump over %d errs by %.2g and is taken back", record.done, length, error)
+        log.info("cycle %d: a jump over %d errs by %.2g, adds %.2g of damage and is taken back",
+                 record.done, length, error, wear)  # fmt: skip
         return
     record.jumps.append((record.done, length, error))
-    log.info("cycle %d: jumped over %d cycles (%.2g)", record.done, length, error)
+    log.info("cycle %d: jumped over %d cycles (error %.2g, damage %.2g)", record.done, length, error, wear)
     record.limit = min(2 * length, options.longest)
     _keep(record, length + 1, accepted)
 
@@ -195,14 +208,13 @@ def _resolve(problem: Cyclic, record: CycleRecord) -> Floats:
     return np.asarray(problem.history() - before)
 
 
-def _length(problem: Cyclic, rate: Floats, options: JumpOptions, comm: MPI.Comm) -> int:
-    """The most cycles over which no indicator changes too much, by bisection: indicators need not be linear."""
+def _length(problem: Cyclic, rate: Floats, wear: float, options: JumpOptions) -> int:
+    """The most cycles over which nothing changes too much, by bisection: the indicator need not be linear."""
     history = problem.history()
     now = problem.indicator(history)
 
     def change(cycles: int) -> float:
-        here = np.abs(problem.indicator(history + cycles * rate) - now).max(initial=0.0)
-        return float(comm.allreduce(float(here), op=MPI.MAX))
+        return max(problem.amount(problem.indicator(history + cycles * rate) - now), cycles * wear)
 
     low, high = 0, options.longest
     if change(high) <= options.largest_change:
@@ -211,7 +223,3 @@ def _length(problem: Cyclic, rate: Floats, options: JumpOptions, comm: MPI.Comm)
         middle = (low + high) // 2
         low, high = (middle, high) if change(middle) <= options.largest_change else (low, middle)
     return low
-
-
-def _norm(comm: MPI.Comm, values: Floats) -> float:
-    return float(np.sqrt(comm.allreduce(float(values @ values))))

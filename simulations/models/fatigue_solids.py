@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from mpi4py import MPI
 
 from simulations.base.stepping import StepOptions, StepStatistics, run_until
 from simulations.models.cohesive_history import BondHistory
@@ -17,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class BondCycles(BondHistory):
-    """Cycles of a solid with breakable interfaces; damage and accumulated energy are extrapolated.
+    """Cycles of a solid with breakable interfaces; the accumulated energy is extrapolated.
 
     Args:
         problem: Its load has the period ``period``.
@@ -40,7 +41,7 @@ class BondCycles(BondHistory):
         run_until(self.problem, self.period, self.steps, statistics=self.statistics)
 
     def extrapolate(self, history: Floats) -> None:
-        """Take damage and accumulated energy that were not resolved."""
+        """Take an accumulated energy that was not resolved."""
         super().extrapolate(history)
         self.problem.keep()
 
@@ -87,6 +88,16 @@ class CrackCycles:
         """Share of the toughness that is lost."""
         assert self.solid.options.fatigue_threshold is not None
         return np.asarray(1 - degradation(history, self.solid.options.fatigue_threshold))
+
+    def damaged(self) -> Floats:
+        """Mean damage of each cell."""
+        nodes = np.asarray(self.solid.damage.function_space.dofmap.list)
+        return np.asarray(self.solid.damage.x.array[nodes].mean(axis=1))
+
+    def amount(self, change: Floats) -> float:
+        """The largest anywhere: what cracks is small beside the body."""
+        comm = self.solid.mesh.comm
+        return float(comm.allreduce(float(np.abs(change).max(initial=0.0)), op=MPI.MAX))
 
     def state(self) -> Mapping[str, Floats]:
         """Of the solid."""

@@ -204,13 +204,9 @@ class HalfCellCycles(BondHistory):
         self.run.cycle()
 
     def extrapolate(self, history: Floats) -> None:
-        """Take damage and accumulated energy that were not resolved; lithium is where it was."""
-        work = self.run.cycles.work
-        before = 0.0 if work is None else work.stored()
+        """Take an accumulated energy that was not resolved; damage follows in the next cycle."""
         super().extrapolate(history)
         self.model.changed()
-        if work is not None:
-            work.start += work.stored() - before
         self.run.on_trial = True
 
     def state(self) -> Mapping[str, Any]:

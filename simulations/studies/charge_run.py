@@ -214,7 +214,7 @@ class ChargeRun:
             else:
                 run_cycles(
                     HalfCellCycles(self.solid, self), physics.cycles, JumpOptions.of(physics.fatigue),
-                    comm=self.half.domain.comm, record=self.record, accepted=self._accept_cycle,
+                    record=self.record, accepted=self._accept_cycle,
                 )  # fmt: skip
 
     def cycle(self) -> None:

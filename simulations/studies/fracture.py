@@ -142,7 +142,7 @@ class CrackRun:
                 shown.advance(self.record.done)
                 run_cycles(
                     ParticleCycles(self.particles, self._cycle), physics.cycles, options,
-                    comm=self.task.comm, record=self.record,
+                    record=self.record,
                     accepted=lambda number: self._cycle_over(number, options, shown),
                 )  # fmt: skip
             self.events.append(f"cycle {physics.cycles} is over, {self.record.spent} were computed")

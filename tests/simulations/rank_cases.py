@@ -111,7 +111,7 @@ def cracks() -> dict[str, float]:
         return lambda: setattr(amount, "value", value)
 
     cycles = CrackCycles(body, [to(0.002), to(0.006), to(0.0)])
-    run_cycles(cycles, 2, comm=MPI.COMM_WORLD)
+    run_cycles(cycles, 2)
     low = MPI.COMM_WORLD.allreduce(float(body.toughness_left.x.array.min(initial=1.0)), op=MPI.MIN)
     high = MPI.COMM_WORLD.allreduce(float(body.damage.x.array.max(initial=0.0)), op=MPI.MAX)
     return {
@@ -127,7 +127,7 @@ def bonds() -> dict[str, float]:
     law = CohesiveLaw(100.0, 1.0, viscosity=0.01, fatigue_threshold=0.02)
     problem = embedded(3.0, 0.0030, law, layers=2).problem(lambda t: 1 - abs(1 - t))
     cycles = BondCycles(problem, 2.0, StepOptions(first=0.5, largest=0.5))
-    record = run_cycles(cycles, 2, comm=MPI.COMM_WORLD)
+    record = run_cycles(cycles, 2)
     bonds = problem.cohesion
     left = bonds.interface.integral(bonds.weakening()) / bonds.areas().total
     return {**bonds.energies(), "toughness left": left, "cycles computed": record.spent}

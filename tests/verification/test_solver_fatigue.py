@@ -78,6 +78,12 @@ class Growth:
     def indicator(self, history: np.ndarray) -> np.ndarray:
         return np.clip(history, 0, 1)
 
+    def damaged(self) -> np.ndarray:
+        return np.zeros(1)
+
+    def amount(self, change: np.ndarray) -> float:
+        return float(np.abs(change).max())
+
     def state(self) -> dict[str, np.ndarray]:
         return {"value": self.value.copy()}
 
