@@ -25,7 +25,7 @@ def sweep(
     np: Ranks = None,
 ) -> int:
     """Run a study over parameters, states or sub-volumes, skipping what is up to date."""
-    from pxm2mesh.sweep import read_sweep, run_sweep, write_results
+    from pxm2mesh.sweep import UP_TO_DATE, read_sweep, run_sweep, write_results
 
     plan = read_sweep(sweep)
     with context.obj.progress() as progress:
@@ -40,6 +40,9 @@ def sweep(
     )
     for file in files:
         context.obj.say(f"written: {file}")
+    before = sum(state.message == UP_TO_DATE for state in states)
+    if before:
+        context.obj.say(f"{before} of {len(states)} cases were up to date already.")
     failed = [state for state in states if state.status != "done"]
     if failed:
         context.obj.say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import shutil
@@ -32,6 +33,7 @@ STATE = "sweep.json"
 _SHARED_STAGES = ("volume", "clean", "quantify", "surface", "mesh")
 _MOST_STARTS = 2  # a case that was killed from outside is started once more; one that failed is not
 _KILLED = (137, 143)
+UP_TO_DATE = "up to date"
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class CaseState:
         name: Of the case.
         parameters: What was varied, by axis.
         status: ``waiting``, ``done``, ``failed`` (its own error) or ``killed`` (from outside, twice).
-        message: Why it ended, in its own words.
+        message: Why it ended, in its own words; ``up to date`` where nothing was left to do.
         exit_code: Of its process.
         starts: How often it was started by this call.
-        seconds: Wall time of the last start.
+        seconds: Wall time of its starts; of those of an earlier call where nothing was left to do.
         mesh_from: The case whose mesh it took over.
     """
 
@@ -112,7 +114,10 @@ def run_sweep(
                     logger.log(level, "%s: %s %s", state.name, state.status, state.message)
         except BaseException:
             stop.set()
-            executor.shutdown(wait=True, cancel_futures=True)
+            if stoppable:
+                executor.shutdown(wait=True, cancel_futures=True)
+            else:  # what runs on workers of our own ends with them, on those of others by itself
+                executor.shutdown(wait=False)
             raise
         return tuple(board.states.values())
 
@@ -121,11 +126,23 @@ class _Board:
     """``sweep.json``: the state of every case, written whole after every change."""
 
     def __init__(self, sweep: Sweep) -> None:
-        self.states = {case.name: CaseState(case.name, case.parameters) for case in sweep.cases}
         self._path = sweep.folder / STATE
+        took = self._seconds()
+        self.states = {
+            case.name: CaseState(case.name, case.parameters, seconds=took.get(case.name, 0.0))
+            for case in sweep.cases
+        }
         for case in sweep.cases:
             write_study(case.study, _study_file(case.study.folder))
         self._write()
+
+    def _seconds(self) -> dict[str, float]:
+        """What the cases took in an earlier call."""
+        try:
+            cases = json.loads(self._path.read_text(encoding="utf-8"))["cases"]
+            return {case["name"]: float(case["seconds"]) for case in cases}
+        except (OSError, ValueError, TypeError, KeyError):
+            return {}  # none, or none that can be read: only the times are lost
 
     def put(self, state: CaseState) -> None:
         self.states[state.name] = state
@@ -190,12 +207,13 @@ def _run_case(
         _take_over(Path(donor), place)
     command = [sys.executable, "-m", "pxm2mesh.cli", "run", str(_study_file(place)), "--json"]
     command += [] if ranks is None else ["--np", str(ranks)]
-    began, starts = time.perf_counter(), 0
+    before, began, starts = Record(place).stages, time.perf_counter(), 0
     while starts < _MOST_STARTS:
         starts += 1
         code, told = _watched(command, {**spread, **os.environ}, stop)
         if code == 0:
-            state = replace(state, status="done", message="")
+            same = before == Record(place).stages
+            state = replace(state, status="done", message=UP_TO_DATE if same else "")
             break
         killed = code < 0 or code in _KILLED
         state = replace(
@@ -203,7 +221,8 @@ def _run_case(
         )
         if not killed or (stop is not None and stop.is_set()):
             break
-    return replace(state, exit_code=code, starts=starts, seconds=round(time.perf_counter() - began, 3))
+    took = state.seconds if state.message == UP_TO_DATE else round(time.perf_counter() - began, 3)
+    return replace(state, exit_code=code, starts=starts, seconds=took)
 
 
 def _watched(

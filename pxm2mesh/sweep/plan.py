@@ -143,8 +143,12 @@ def _toml(file: Path) -> dict[str, Any]:
 
 
 def _axis_name(key: str) -> str:
-    """The last word of a key: ``physics[0].pressure`` is shown as ``pressure``."""
-    return re.split(r"[.\[\]]+", key.rstrip("]"))[-1]
+    """The last word of a key: ``physics[0].order`` is shown as ``order``, ``physics[0].loads[0]`` as ``loads``."""
+    return next((word for word in reversed(_words(key)) if not word.isdigit()), key)
+
+
+def _words(key: str) -> list[str]:
+    return re.findall(r"[^.\[\]]+", key)
 
 
 def _combinations(
@@ -174,7 +178,7 @@ def _slug(value: Any) -> str:
 
 def _put(content: dict[str, Any], key: str, value: Any, path: str | os.PathLike[str]) -> None:
     """Set ``physics[0].pressure`` in a study read from TOML; tables that are missing are made, lists are not."""
-    steps: list[str | int] = [int(s) if s.isdigit() else s for s in re.findall(r"[^.\[\]]+", key)]
+    steps: list[str | int] = [int(s) if s.isdigit() else s for s in _words(key)]
     here: Any = content
     for step, following in itertools.pairwise(steps):
         if isinstance(step, int):

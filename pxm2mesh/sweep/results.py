@@ -15,6 +15,7 @@ from pxm2mesh.files import replacing
 from pxm2mesh.pipeline.stages import SOLVED
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.report.templates import svg_of, write_page
+from pxm2mesh.sweep.courses import Course, courses, drawing, write_course
 from pxm2mesh.sweep.execute import CaseState
 from pxm2mesh.sweep.plan import Sweep
 
@@ -102,15 +103,17 @@ def _varying(values: Mapping[str, Mapping[str, float]], units: Mapping[str, str]
     return found
 
 
-def write_results(sweep: Sweep, states: Sequence[CaseState]) -> tuple[Path, Path]:
+def write_results(sweep: Sweep, states: Sequence[CaseState]) -> tuple[Path, ...]:
     """Write ``sweep.csv`` (a row per case) and ``sweep.html`` (what became of them, table, curves).
+
+    Cases with a table over loads or cycles give ``sweep-loads.csv``, ``sweep-cycles.csv``: all of them in one.
 
     Args:
         sweep: The sweep.
         states: As `run_sweep` returned them.
 
     Returns:
-        The two files.
+        The files, table and page first.
     """
     result = gather(sweep, states)
     table, page = sweep.folder / "sweep.csv", sweep.folder / "sweep.html"
@@ -122,11 +125,13 @@ def write_results(sweep: Sweep, states: Sequence[CaseState]) -> tuple[Path, Path
             row = result.values[state.name]
             cells = [row.get(h, "") for h in result.headings]
             writer.writerow([state.name, *state.parameters.values(), state.status, state.seconds, *cells])
-    _write_page(page, sweep, result)
-    return table, page
+    found = courses(sweep.folder, result.states)
+    more = [write_course(course, sweep.folder, result.axes, result.states) for course in found]
+    _write_page(page, sweep, result, found)
+    return table, page, *more
 
 
-def _write_page(page: Path, sweep: Sweep, result: SweepResult) -> None:
+def _write_page(page: Path, sweep: Sweep, result: SweepResult, found: Sequence[Course]) -> None:
     shown = result.headings[: result.shown][:_MOST_PANELS]
     rows = [
         {"state": state, "cells": [_text(result.values[state.name].get(h)) for h in shown],
@@ -141,6 +146,8 @@ def _write_page(page: Path, sweep: Sweep, result: SweepResult) -> None:
         title=sweep.folder.name, axes=result.axes, rows=rows, counts=counts, total=len(result.states),
         columns=[(h, result.units[h]) for h in shown], more=len(result.headings) - len(shown),
         figure=_figure(result, shown),
+        courses=[(c.name, c.across, svg) for c in found
+                 if (svg := drawing(c, result.states, _main_axis(result), sweep.quantities))],
     )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
-"""Three states x three pressures x two seeds through Dask, with a run and then the whole sweep killed on purpose.
+"""A sweep of three states, three pressures and two seeds through Dask, killed twice, and what is left of it.
 
-    .env/bin/python tests/benchmarks/bench_sweep.py
-    .env/bin/python tests/benchmarks/bench_sweep.py --size 16 --workers 2 --folder runs/sweep
+    .env/bin/python tests/benchmarks/bench_sweep.py --folder FOLDER [--size 12] [--workers 2] [--json FILE]
 
-Says what was killed, what was run again, and prints a row for each of the 18 runs.
+Small cathodes are pressed, charged and discharged once, 18 studies of debonding. The sweep is killed (-9) when a third
+of them are done, and started again; then one study is killed while it solves. What had ended must not be done again,
+and table and page must hold all. About ten minutes; in a folder that holds the sweep already, seconds.
 """
 
 from __future__ import annotations
@@ -12,124 +13,204 @@ import argparse
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from bench_charge import REPOSITORY, say
+from pxm2mesh.sweep import UP_TO_DATE
 
+STUDY = """
+[volume.phantom]
+name = "cathode"
+size = {size}
+spacing = "0.6 um"
+diameters = [2.0, 5.0]
+
+[mesh]
+cell_size = 2
+exclude = ["void"]
+
+[materials]
+NMC = "NMC811"
+LPSCl = "LPSCl"
+
+[quantify]
+only = ["fractions"]
+
+[report]
+pictures = false
+
+[[physics]]
+model = "debonding"
+bonds = ["NMC | LPSCl"]
+initial = 0.9
+loads = ["5 MPa", "x 0.3", "x 0.9"]
+steps = 2
+order = 1
+"""
 SWEEP = """
-study = "pressed.toml"
+study = "cathode.toml"
 
 [vary]
-"volume.phantom.options.state" = ["assembled", "pressed", "cycled"]
+"volume.phantom.state" = ["assembled", "pressed", "cycled"]
+"physics[0].loads[0]" = ["5 MPa", "50 MPa", "150 MPa"]
 "volume.phantom.seed" = [1, 2]
-"physics[0].mechanics.pressure" = ["5 MPa", "25 MPa", "50 MPa"]
+
+[report]
+quantities = ["porosity", "contact_fraction", "effective_contact_fraction", "charge_transfer_resistance_ratio"]
 """
-COLUMNS = ("state", "pressure", "seed", "porosity", "contact_fraction", "effective contact, charged", "s")
+ENDED = "done"
 
 
-def begin(folder: Path, workers: int) -> subprocess.Popen[bytes]:
-    """Start or go on with the sweep."""
-    command = [sys.executable, "-m", "pxm2mesh", "sweep", str(folder / "states.toml"), "--scheduler", "local"]
-    with (folder / "log.txt").open("ab") as log:
-        return subprocess.Popen(
-            [*command, "--workers", str(workers)], stdout=log, stderr=log, start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
-        )  # fmt: skip
+class Watched:
+    """A sweep that runs as a user starts it, and what can be seen of it from outside."""
+
+    def __init__(self, file: Path, workers: int) -> None:
+        self.folder = file.parent / "runs" / file.stem
+        self._command = [
+            sys.executable,
+            "-m",
+            "pxm2mesh.cli",
+            "sweep",
+            str(file),
+            "-q",
+            "--scheduler",
+            "local",
+        ]
+        self._command += ["--workers", str(workers)]
+
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Start it; it does not outlive the block."""
+        with subprocess.Popen(
+            self._command, cwd=self.folder.parents[1], stdout=subprocess.DEVNULL
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def states(self) -> Mapping[str, Mapping[str, object]]:
+        """Of each case, by its name."""
+        try:
+            content = json.loads((self.folder / "sweep.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return {case["name"]: case for case in content["cases"]}
+
+    def done(self) -> set[str]:
+        """Names of the cases that have ended well."""
+        return {name for name, case in self.states().items() if case["status"] == ENDED}
+
+    def solved(self, names: set[str]) -> dict[str, int]:
+        """When the fields of each case were last written, ns."""
+        return {name: (self.folder / name / "loads.csv").stat().st_mtime_ns for name in names}
+
+    def owners(self) -> dict[str, int]:
+        """Process of each case that is at work."""
+        found = {}
+        for lock in self.folder.glob("*/.lock"):
+            text = lock.read_text(encoding="utf-8").strip()
+            if text.isdigit() and Path(f"/proc/{text}").exists():
+                found[lock.parent.name] = int(text)
+        return found
+
+    def rows(self) -> list[dict[str, str]]:
+        """Of the table."""
+        with (self.folder / "sweep.csv").open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
 
 
-def cases(folder: Path) -> list[dict[str, object]]:
-    """What the sweep says of its cases so far."""
-    file = folder / "runs" / "states" / "sweep.json"
-    return list(json.loads(file.read_text())["cases"]) if file.exists() else []
-
-
-def done(folder: Path) -> set[str]:
-    """Names of the cases that are over."""
-    return {str(case["name"]) for case in cases(folder) if case["status"] == "done"}
-
-
-def wait_for(folder: Path, count: int, sweep: subprocess.Popen[bytes]) -> None:
-    """Until so many cases are over."""
-    while len(done(folder)) < count and sweep.poll() is None:
+def until(process: subprocess.Popen[bytes], what: Callable[[], object], seconds: float = 1800) -> None:
+    """Wait until ``what()`` is true."""
+    end = time.monotonic() + seconds
+    while not what():
+        if process.poll() is not None or time.monotonic() > end:
+            raise SystemExit(f"the sweep ended too early or not at all: {process.returncode}")
         time.sleep(0.2)
 
 
-def kill_a_run(folder: Path) -> str:
-    """SIGKILL to a run in the middle; its name."""
-    while True:
-        for lock in (folder / "runs" / "states").glob("*/.lock"):
-            text = lock.read_text().strip()
-            if (
-                text.isdigit()
-                and (lock.parent / "scalars.csv").exists()
-                and lock.parent.name not in done(folder)
-            ):
-                os.kill(int(text), signal.SIGKILL)
-                return lock.parent.name
-        time.sleep(0.2)
+def kill_the_sweep(watched: Watched, share: float) -> tuple[dict[str, int], float]:
+    """End the whole sweep without a word; when what had ended was solved, and how long its cases lived on, s."""
+    with watched.running() as process:
+        until(process, lambda: watched.states() and len(watched.done()) >= share * len(watched.states()))
+        before = watched.solved(watched.done())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        start = time.monotonic()
+        while watched.owners() and time.monotonic() < start + 120:
+            time.sleep(0.1)
+        return before, time.monotonic() - start
 
 
-def times(folder: Path, names: set[str]) -> dict[str, int]:
-    """When the results of some cases were written, ns."""
-    place = folder / "runs" / "states"
-    return {name: (place / name / "cycles.csv").stat().st_mtime_ns for name in names}
+def kill_a_case(watched: Watched) -> str:
+    """Resume, kill a study that is solving, and let the sweep end; the name of the case."""
+    with watched.running() as process:
+        solving: list[str] = []
+
+        def at_work() -> bool:
+            solving[:] = [
+                name for name in watched.owners() if (watched.folder / name / "scalars.csv").exists()
+                and name not in watched.done() and not (watched.folder / name / "report.html").exists()
+            ]  # fmt: skip
+            return bool(solving)
+
+        until(process, at_work)
+        os.kill(watched.owners()[solving[0]], signal.SIGKILL)
+        if process.wait(timeout=3600) != 0:
+            raise SystemExit(f"the resumed sweep ended with code {process.returncode}")
+        return solving[0]
 
 
 def main() -> None:
-    """Sweep, kill, go on, tell."""
+    """Kill, resume, compare, print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", type=int, default=12, help="voxels along an edge")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=12, help="voxels along each side")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--folder", type=Path, help="keep the results here")
-    given = parser.parse_args()
-    say(f"load average {os.getloadavg()[0]:.1f}")
-    folder = (given.folder or Path(tempfile.mkdtemp(prefix="sweep-"))).resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    new = [sys.executable, "-m", "pxm2mesh", "new", str(folder / "pressed.toml"), "--template", "cycling"]
-    subprocess.run(new, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
-    study = (folder / "pressed.toml").read_text()
-    for old, to in (("size = 16", f"size = {given.size}"), ("cycles = 3", "cycles = 1")):
-        assert old in study
-        study = study.replace(old, to)
-    (folder / "pressed.toml").write_text(study)
-    (folder / "states.toml").write_text(SWEEP)
-    start = time.perf_counter()
-    sweep = begin(folder, given.workers)
-    wait_for(folder, 2, sweep)
-    killed = kill_a_run(folder)
-    say(f"{time.perf_counter() - start:6.0f} s  run {killed} killed")
-    wait_for(folder, 8, sweep)
-    os.killpg(sweep.pid, signal.SIGKILL)
-    sweep.wait()
-    kept = done(folder)
-    before = times(folder, kept)
-    say(f"{time.perf_counter() - start:6.0f} s  the sweep killed; {len(kept)} of 18 are over")
-    code = begin(folder, given.workers).wait()
-    say(
-        f"{time.perf_counter() - start:6.0f} s  the sweep ended with {code}; {len(done(folder))} of 18 are over"
-    )
-    again = [name for name, at in times(folder, kept).items() if at != before[name]]
-    say(f"run again though they were over: {', '.join(again) or 'none'}")
-    starts = {str(c["name"]): c["starts"] for c in cases(folder)}
-    say(f"{killed} was started {starts[killed]} times in the end")
-    say("  ".join(COLUMNS))
-    with (folder / "runs" / "states" / "sweep.csv").open() as file:
-        for row in csv.DictReader(file):
-            value = lambda begin, row=row: next((v for k, v in row.items() if k.startswith(begin) and v), "")  # noqa: E731
-            say("  ".join(value(name) for name in COLUMNS))
-    if given.folder is None:
-        shutil.rmtree(folder)
-    if code or again or len(done(folder)) != 18:
-        sys.exit(1)
+    parser.add_argument("--json", type=Path, help="also write the findings there")
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    (chosen.folder / "cathode.toml").write_text(STUDY.format(size=chosen.size), encoding="utf-8")
+    file = chosen.folder.resolve() / "states.toml"
+    file.write_text(SWEEP, encoding="utf-8")
+    watched = Watched(file, chosen.workers)
+
+    start = time.monotonic()
+    before, lingered = kill_the_sweep(watched, 1 / 3)
+    print(f"killed the sweep with {len(before)} done; its cases were gone after {lingered:.1f} s", flush=True)
+    victim = kill_a_case(watched)
+    states, rows = watched.states(), watched.rows()
+    again = [name for name, when in watched.solved(set(before)).items() if when != before[name]]
+    page = (watched.folder / "sweep.html").read_text(encoding="utf-8")
+    findings = {
+        "cases": len(states),
+        "done": len(watched.done()),
+        "solved again though done": len(again),
+        "up to date when resumed": sum(case["message"] == UP_TO_DATE for case in states.values()),
+        "killed case": victim,
+        "its starts": states[victim]["starts"],
+        "rows of the table": len(rows),
+        "rows without a number": [row["case"] for row in rows if "" in row.values()],
+        "rows over loads": sum(
+            1 for _ in csv.DictReader((watched.folder / "sweep-loads.csv").open(encoding="utf-8"))
+        ),
+        "reports linked": page.count('/report.html"'),
+        "seconds": round(time.monotonic() - start, 1),
+    }
+    for name, value in findings.items():
+        print(f"{name:28} {value}")
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(findings, indent=1) + "\n", encoding="utf-8")
+    sound = findings["done"] == findings["rows of the table"] == findings["reports linked"] == 18
+    if not sound or again or findings["its starts"] != 2 or findings["rows without a number"]:
+        raise SystemExit("something was lost or done twice")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from pxm2mesh import Quantities, Quantity
 from pxm2mesh.errors import StudyError, UsageError
-from pxm2mesh.sweep import read_sweep
+from pxm2mesh.sweep import CaseState, read_sweep, write_results
 from pxm2mesh.sweep.execute import slurm_cluster
 
 from .conftest import PHYSICS, STUDY, Result
@@ -73,6 +75,14 @@ def test_a_named_axis_sets_several_keys(sweep: Path) -> None:
     assert fine.study.report.note == "fine"
 
 
+def test_an_axis_over_an_entry_of_a_list_is_called_after_the_list(study: Path, sweep: Path) -> None:
+    study.write_text(STUDY + PHYSICS, encoding="utf-8")
+    sweep.write_text('study = "small.toml"\n[vary]\n"physics[0].phases[0]" = ["LPSCl", "NMC"]\n')
+    plan = read_sweep(sweep)
+    assert plan.axes == ("phases",)
+    assert [case.name for case in plan.cases] == ["phases-LPSCl", "phases-NMC"]
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -102,8 +112,13 @@ def test_cases_share_a_mesh_and_land_in_one_table(sweep: Path, command: Command)
     assert all(float(row["porosity (voxel count)"]) == pytest.approx(27 / 12**3) for row in rows)
     page = (folder / "sweep.html").read_text(encoding="utf-8")
     assert "4 done" in page and 'href="cell_size-3_note-first/report.html"' in page
+    seconds = [case["seconds"] for case in found.values()]
     again = command("sweep", sweep)
     assert again.code == 0
+    assert "4 of 4 cases were up to date already" in again.err
+    assert [case["seconds"] for case in states(sweep).values()] == seconds, (
+        "times of the work, not of looking"
+    )
     assert "mesh: up to date" in (folder / "cell_size-3_note-first" / "log.txt").read_text()
 
 
@@ -172,6 +187,24 @@ def test_a_dask_scheduler_gives_the_same_numbers(sweep: Path, command: Command) 
     assert (folder_of(other) / "cell_size-3_note-first" / "quantities.json").read_bytes() == here
 
 
+@needs_dask
+@pytest.mark.filterwarnings("ignore")  # Dask's own
+def test_a_dask_sweep_that_is_interrupted_says_so_and_leaves_nothing_running(
+    sweep: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Catches a shutdown that Dask's executor does not know: a traceback instead of the end."""
+    process = start("sweep", sweep, "--scheduler", "local", "--workers", "1", "-q")
+    case = _owner(folder_of(sweep) / "cell_size-2_note-first" / ".lock")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in out
+    end = time.monotonic() + 60
+    while Path(f"/proc/{case}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{case}").exists()
+
+
 @needs_slurm
 @pytest.mark.filterwarnings("ignore")  # Dask's own
 def test_a_mistake_in_the_cluster_section_is_told() -> None:
@@ -195,3 +228,31 @@ def test_physics_varies_over_one_mesh(study: Path, sweep: Path, command: Command
     )  # two columns: the degree is part of the method
     assert linear != quadratic
     assert linear == pytest.approx(quadratic, rel=0.1)
+
+
+LOADS = "load,pressure [MPa],contact fraction NMC | LPSCl [1],stiffness [GPa]\n0,{0},0.9,1\n1,{0},{1},1\n"
+
+
+def test_what_cases_did_on_their_way_is_one_table_and_drawn(sweep: Path) -> None:
+    """Catches rows of one case under the name of another, and curves that are left out."""
+    plan = read_sweep(sweep)
+    done = [CaseState(case.name, case.parameters, status="done") for case in plan.cases]
+    done[3] = replace(done[3], status="failed")
+    for number, case in enumerate(plan.cases):
+        case.study.folder.mkdir(parents=True)
+        Quantities([Quantity("porosity", number / 10, "1", "voxel count")]).write(
+            case.study.folder / "quantities.json"
+        )
+        text = LOADS.format(number, 0.5 + number / 100)
+        (case.study.folder / "loads.csv").write_text(text, encoding="utf-8")
+    table, page, loads = write_results(plan, done)
+    assert loads == table.with_name("sweep-loads.csv")
+    rows = list(csv.DictReader(loads.read_text(encoding="utf-8").splitlines()))
+    assert [(row["case"], row["load"]) for row in rows] == [
+        (s.name, str(i)) for s in done[:3] for i in (0, 1)
+    ]
+    assert [float(row["pressure [MPa]"]) for row in rows] == [0, 0, 1, 1, 2, 2]
+    assert [row["cell_size"] for row in rows] == ["2"] * 4 + ["3"] * 2
+    drawn = page.read_text(encoding="utf-8")
+    assert "<h2>Loads</h2>" in drawn and "contact fraction NMC | LPSCl" in drawn
+    assert "stiffness" not in drawn, "it is the same in all"
