@@ -22,6 +22,7 @@ from pxm2mesh.materials.expressions import (
 
 Floats = npt.NDArray[np.float64]
 Interpolation = Literal["monotone", "akima", "linear"]
+Beyond = Literal["held", "slope"]
 
 
 class Law(Protocol):
@@ -88,13 +89,15 @@ class Formula:
 
 @dataclass(frozen=True)
 class Table:
-    """Nodes joined by a piecewise cubic (or linear) curve; held constant beyond the ends.
+    """Nodes joined by a piecewise cubic (or linear) curve.
 
     Attributes:
         nodes: Ascending x.
         values: One per node, internal unit.
         interpolation: ``"monotone"`` (PCHIP, never overshoots), ``"akima"`` or ``"linear"``.
         where: File and key, for messages.
+        beyond: Beyond the ends ``"held"``, or on along the ``"slope"`` there: where the derivative drives something, a
+            step in it leaves no solution.
 
     References:
         Fritsch, Butland, SIAM J. Sci. Stat. Comput. 5 (1984) 300; Akima, J. ACM 17 (1970) 589.
@@ -104,6 +107,7 @@ class Table:
     values: tuple[float, ...]
     interpolation: Interpolation = "monotone"
     where: str = ""
+    beyond: Beyond = "held"
     coefficients: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +117,8 @@ class Table:
             raise StudyError(f"{place}a table needs two or more rows [x, value], all finite; got {len(x)}.")
         if not np.all(np.diff(x) > 0):
             raise StudyError(f"{place}x of the table must ascend, each once; got {list(self.nodes)}.")
+        if self.beyond not in ("held", "slope"):
+            raise StudyError(f"{place}beyond = {self.beyond!r} is not known;", hint='use "held" or "slope".')
         object.__setattr__(self, "coefficients", _cubics(x, y, self.interpolation, place))
 
     @property
@@ -128,6 +134,11 @@ class Table:
         result = self._piece(len(self.nodes) - 2, inside)
         for i in range(len(self.nodes) - 3, -1, -1):
             result = where(less(inside, self.nodes[i + 1]), self._piece(i, inside), result)
+        if self.beyond == "slope":
+            first, last = (float(s) for s in self._slope(np.array([low, high])))
+            result = (
+                result + first * operations["min"](x - low, 0.0) + last * operations["max"](x - high, 0.0)
+            )
         return result
 
     def _piece(self, i: int, x: Any) -> Any:
@@ -136,12 +147,16 @@ class Table:
         return ((c3 * s + c2) * s + c1) * s + c0
 
     def derivative(self, x: npt.ArrayLike) -> Floats:
-        """The slope of the curve; zero beyond the ends."""
+        """The slope of the curve; beyond the ends zero, or that of the end."""
         at = np.asarray(x, float)
+        if self.beyond == "slope":
+            return self._slope(np.clip(at, self.nodes[0], self.nodes[-1]))
+        return np.where((at < self.nodes[0]) | (at > self.nodes[-1]), 0.0, self._slope(at))
+
+    def _slope(self, at: Floats) -> Floats:
         i = np.clip(np.searchsorted(self.nodes, at, "right") - 1, 0, len(self.nodes) - 2)
         s, c = at - np.asarray(self.nodes)[i], self.coefficients[:, i]
-        slope = (3 * c[0] * s + 2 * c[1]) * s + c[2]
-        return np.asarray(np.where((at < self.nodes[0]) | (at > self.nodes[-1]), 0.0, slope), float)
+        return np.asarray((3 * c[0] * s + 2 * c[1]) * s + c[2], float)
 
 
 def _cubics(x: Floats, y: Floats, kind: str, place: str) -> Floats:
@@ -158,7 +173,9 @@ def _cubics(x: Floats, y: Floats, kind: str, place: str) -> Floats:
     raise StudyError(f"{place}interpolation {kind!r} with {len(x)} rows is not possible;", hint=hint)
 
 
-def table_from_rows(rows: Sequence[Sequence[float]], factor: float, interpolation: Any, where: str) -> Table:
+def table_from_rows(
+    rows: Sequence[Sequence[float]], factor: float, interpolation: Any, where: str, beyond: Any = "held"
+) -> Table:
     """A `Table` from rows ``[x, value]`` in any order.
 
     Args:
@@ -166,6 +183,7 @@ def table_from_rows(rows: Sequence[Sequence[float]], factor: float, interpolatio
         factor: From the written unit to the internal one.
         interpolation: ``"monotone"``, ``"akima"`` or ``"linear"``.
         where: File and key, for messages.
+        beyond: ``"held"`` or ``"slope"``.
 
     Raises:
         StudyError: A row is not two numbers, or the nodes repeat.
@@ -174,7 +192,7 @@ def table_from_rows(rows: Sequence[Sequence[float]], factor: float, interpolatio
         pairs = sorted((float(x), factor * float(value)) for x, value in rows)
     except (TypeError, ValueError):
         raise StudyError(f"{where}: each row of a table is [x, value].") from None
-    return Table(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs), interpolation, where)
+    return Table(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs), interpolation, where, beyond)
 
 
 def value_of(law: Law, x: npt.ArrayLike) -> Floats:

@@ -17,7 +17,19 @@ from pxm2mesh.units import INTERNAL_UNITS, parse_quantity
 Tag = Literal["source", "second-hand", "derived", "common", "assumed"]
 """How well founded: read in a public source, quoted by another text from it, worked out, guessed."""
 
-_KEYS = ("value", "expression", "table", "interpolation", "unit", "range", "valid", "source", "tag", "note")
+_KEYS = (
+    "value",
+    "expression",
+    "table",
+    "interpolation",
+    "beyond",
+    "unit",
+    "range",
+    "valid",
+    "source",
+    "tag",
+    "note",
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,9 @@ def parse_parameter(entry: Any, name: str, dimension: str, *, where: str = "") -
     elif "expression" in entry:
         law = Formula(str(entry["expression"]), factor, place)
     else:
-        law = table_from_rows(entry["table"], factor, entry.get("interpolation", "monotone"), place)
+        law = table_from_rows(
+            entry["table"], factor, entry.get("interpolation", "monotone"), place, entry.get("beyond", "held")
+        )
     span = _interval(entry["range"], place) if "range" in entry else None
     return Parameter(
         name=name,

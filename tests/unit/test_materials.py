@@ -19,6 +19,7 @@ from pxm2mesh.materials import (
     reference_x,
     swelling_window,
 )
+from pxm2mesh.materials.laws import Table, value_of
 
 
 def entry(**parts: object) -> dict[str, object]:
@@ -112,6 +113,18 @@ def test_a_lattice_that_contradicts_the_volume_strain_is_refused() -> None:
     wrong = {"table": [[1.0, 2.872], [0.12, 2.70]], "unit": "angstrom", "interpolation": "linear"}
     with pytest.raises(StudyError, match="a²c"):
         material_from(entry(base="NMC811", swelling={"lattice_a": wrong}))
+
+
+def test_beyond_its_ends_a_table_is_held_or_goes_on_along_its_slope() -> None:
+    """Catches a step of the derivative at the end: a half-cell whose lithium leaves the table has no solution."""
+    held, going = (Table((0.2, 0.5, 1.0), (3.0, 1.0, 0.0), beyond=beyond) for beyond in ("held", "slope"))
+    at = np.array([0.1, 1.2])
+    assert value_of(held, at) == pytest.approx([3.0, 0.0]) and held.derivative(at) == pytest.approx([0, 0])
+    ends = held.derivative([0.2, 1.0])
+    assert going.derivative(at) == pytest.approx(ends)
+    assert value_of(going, at) == pytest.approx([3.0 - 0.1 * ends[0], 0.2 * ends[1]])
+    with pytest.raises(StudyError, match="beyond"):
+        Table((0.0, 1.0), (0.0, 1.0), beyond="far")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
