@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pxm2mesh.study.bonds import Bonds
-from pxm2mesh.study.fields import EnergyPerArea, Length, Section, problem
+from pxm2mesh.study.fields import EnergyPerArea, FilePath, Length, Section, problem
 from pxm2mesh.study.mechanics import Mechanics
 from pxm2mesh.study.names import PairName, PhaseName
 
@@ -63,10 +63,28 @@ class Debonding(Bonds, Mechanics):
     write_every: int = Field(default=5, ge=1)
 
 
+class Submodel(Section):
+    """One particle of an electrode, cut out of the finished result of a half-cell with mechanics.
+
+    Its cells are those of the electrode, cut into eight as often as ℓ needs. Its lithium is that of the result; it is
+    displaced as there where it touches other solids, and free where it faces void.
+
+    Attributes:
+        particle: Its number (the field ``region`` of the result), or the one whose largest principal stress, averaged
+            over the particle, was the highest at any time.
+        from_result: ``results.pvd`` in the folder of that run; that of the half-cell before this entry when absent.
+        refine: How often each cell is cut into eight; as often as ℓ needs when absent.
+    """
+
+    particle: Annotated[int, Field(ge=1)] | Literal["most stressed"] = "most stressed"
+    from_result: FilePath | None = None
+    refine: Annotated[int, Field(ge=0, le=6)] | None = None
+
+
 class Cracking(Section):
     """Cracks in particles that are charged or discharged: diffusion, stress and a phase field.
 
-    The particles are those of one phase, free on all sides.
+    The particles are those of one phase, free on all sides, unless it is a ``submodel``.
 
     Attributes:
         phase: What cracks.
@@ -81,6 +99,8 @@ class Cracking(Section):
         cycles: How often to go there and back; once there if absent.
         fatigue: What cycles do to the toughness; needed with ``cycles``, which change nothing without it.
         write_every: Fields are written after so many increments.
+        submodel: One particle of a computed electrode instead, with the lithium and the displacement it had there;
+            ``rate``, ``initial``, ``until`` and cycles are then those of the electrode.
     """
 
     model: Literal["cracking"]
@@ -96,9 +116,18 @@ class Cracking(Section):
     cycles: int | None = Field(default=None, ge=1)
     fatigue: Fatigue | None = None
     write_every: int = Field(default=5, ge=1)
+    submodel: Submodel | None = None
 
     @model_validator(mode="after")
     def _direction(self) -> Self:
+        if self.submodel is not None:
+            fields = type(self).model_fields
+            given = [
+                k for k in ("rate", "initial", "until", "cycles") if getattr(self, k) != fields[k].default
+            ]
+            if given:
+                raise problem(f"{given[0]} is that of the electrode in a submodel;", "leave it out.")
+            return self
         if self.rate == 0 or (self.until < self.initial) != (self.rate > 0):
             raise problem(
                 f"a rate of {self.rate:g}C does not lead from x = {self.initial:g} to {self.until:g};",

@@ -244,8 +244,9 @@ class PhaseField:
         )
 
     def stiffness_left(self, damage: Any) -> Any:
-        """g(d) = (1 − d)² and what a crack keeps."""
-        return (1 - damage) ** 2 + self.options.residual
+        """g(d) = (1 − d)², and what a crack keeps; 1 where nothing is damaged."""
+        kept = self.options.residual
+        return (1 - kept) * (1 - damage) ** 2 + kept
 
     def densities(self, part: Part, strain: Any) -> tuple[Any, Any]:
         """ψ⁺, which damage takes away, and ψ⁻ of a part, MPa.
@@ -396,6 +397,10 @@ class PhaseField:
     def crack_area(self) -> float:
         """∫ (w/ℓ + ℓ|∇d|²)/c_w, µm² (µm in two dimensions)."""
         return self._integral(self._area)
+
+    def forces(self) -> Floats:
+        """(owned unknowns of the displacement,) forces of the supports; zero where nothing is prescribed, µN."""
+        return self._balance.forces()
 
     def reaction(self, dofs: npt.NDArray[np.int32], component: int) -> float:
         """Force of the support on these blocks of unknowns along an axis, µN.

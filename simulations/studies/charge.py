@@ -53,7 +53,7 @@ def charge(task: Task) -> Answer:
     task = replace(task, mesh=None if task.mesh is None else numbered(task.mesh))
     whole = task.domain(cut=())
     cell, materials = _cell(task, whole)
-    start = _start(physics, materials[physics.active])
+    start = initial_state(physics, materials[physics.active])
     options = HalfCellOptions(tolerance=physics.tolerance)
     model: HalfCell | CoupledHalfCell
     if physics.mechanics is None:
@@ -130,7 +130,7 @@ def _coupled(
     )  # fmt: skip
 
 
-def _start(physics: HalfCellSection, active: Material) -> float:
+def initial_state(physics: HalfCellSection, active: Material) -> float:
     """State of lithiation at the start: as given, or where the open-circuit voltage is as given."""
     if physics.initial_voltage is None:
         return _INITIAL if physics.initial is None else physics.initial

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,47 +27,47 @@ log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
 
-class CrackingParticles:
-    """Particles of one material, free on all sides; a `simulations.base.stepping.TimeProblem`.
+class Lithium(Protocol):
+    """Lithium in a body that cracks."""
+
+    @property
+    def x(self) -> fem.Function:
+        """State of lithiation."""
+
+    def mean(self) -> float:
+        """Mean x over the volume."""
+
+    def extent(self) -> tuple[float, float]:
+        """Smallest and largest x at the nodes."""
+
+    def state(self) -> dict[str, Any]:
+        """Functions under ``nodes``, numbers with ``last_step`` under ``values``: what decides what follows."""
+
+
+class CrackingSolid:
+    """A body of one material that cracks while lithium moves in it; a `simulations.base.stepping.TimeProblem`.
+
+    How lithium and supports move is for those that derive from it to say.
 
     Args:
-        domain: The particles alone.
-        material: With transport, elastic, swelling and fracture parts; free of strain at the initial state.
-        physics: Rate, model and length of the cracks.
+        domain: The body alone.
+        material: With elastic, swelling and fracture parts.
+        lithium: What is in it.
+        body: What cracks, with the chemical strain of that lithium.
 
     Attributes:
-        diffusion: Of lithium.
-        body: What cracks.
         time: s.
-        work: What swelling and shrinking did, ∫∫ −σ:dε, by the trapezoidal rule, pJ.
+        work: What swelling, shrinking and moving supports did, by the trapezoidal rule, pJ.
         alternations: Of all steps kept.
     """
 
-    def __init__(self, domain: Domain, material: Material, physics: Cracking) -> None:
-        self.domain = domain
-        purpose = {"purpose": "cracks in particles"}
-        c_max = float(material.require("transport.maximum_concentration", **purpose))
-        faces = list(domain.facet_names)
-        area = sum(domain.area(name) for name in faces)
-        self._flux = dict.fromkeys(faces, physics.rate * c_max * domain.volume() / area / 3600)
-        self.diffusion = Diffusion(
-            domain,
-            material.require("transport.diffusivity", **purpose),
-            c_max,
-            physics.initial,
-            flux=self._flux,
-        )
-        self.body = cracking_body(domain, material, physics, self.diffusion.x)
-        self._before = {f: f.copy() for f in (self.body.displacement, self.body.damage, self.diffusion.x)}
+    def __init__(self, domain: Domain, material: Material, lithium: Lithium, body: PhaseField) -> None:
+        self.domain, self.lithium, self.body = domain, lithium, body
+        self._before = {f: f.copy() for f in (body.displacement, body.damage, lithium.x)}
         self._work_form = fem.form(self._work_of_step(material))
         self.time, self.work, self.alternations = 0.0, 0.0, 0
         self._last = 0
         self.keep()
-
-    def reverse(self, sign: float) -> None:
-        """Lithium moves at ``sign`` times the rate from now on."""
-        self.diffusion.set_flux(**{name: sign * value for name, value in self._flux.items()})
-        self.diffusion.interrupt()
 
     def _work_of_step(self, material: Material) -> Any:
         """−∫ (σ before + σ now)/2 : Δε of the chemical strain."""
@@ -80,7 +80,7 @@ class CrackingParticles:
             return ufl.diff(self.body.stiffness_left(damage) * plus + minus, strain)
 
         both = stress(*self._before) + stress(*self._before.values())
-        swelling = [chemical_strain(material, x) for x in (self.diffusion.x, self._before[self.diffusion.x])]
+        swelling = [chemical_strain(material, x) for x in (self.lithium.x, self._before[self.lithium.x])]
         return -ufl.inner(both, swelling[0] - swelling[1]) / 2 * self.domain.dx()
 
     def keep(self) -> None:
@@ -89,12 +89,24 @@ class CrackingParticles:
         for function, before in self._before.items():
             before.x.array[:] = function.x.array
 
+    def numbers_now(self) -> dict[str, float]:
+        """Further columns of the table."""
+        return {}
+
     # -- TimeProblem ---------------------------------------------------------------------------------
+
+    def move(self, step: float) -> None:
+        """Bring lithium, and supports if they move, to ``time + step``."""
+        raise NotImplementedError
+
+    def outer_work(self) -> float:
+        """What supports that move did in the step, pJ."""
+        return 0.0
 
     def attempt(self, step: float) -> None:
         """Lithium at ``time + step``, then displacement and damage with it."""
-        run_until(self.diffusion, self.time + step, StepOptions(first=step / 4))
-        self.diffusion.time = self.time + step
+        self.move(step)
+        self._step = step
         self._last = self.body.solve().count
 
     def error(self) -> float:
@@ -104,8 +116,10 @@ class CrackingParticles:
     def commit(self) -> None:
         """Keep the step."""
         self.body.accept()
-        self.work += float(self.domain.comm.allreduce(fem.assemble_scalar(self._work_form)))
-        self.time = self.diffusion.time
+        self.work += (
+            float(self.domain.comm.allreduce(fem.assemble_scalar(self._work_form))) + self.outer_work()
+        )
+        self.time += self._step
         self.alternations += self._last
         self.keep()
 
@@ -114,32 +128,33 @@ class CrackingParticles:
         self.go_to(self._kept)
 
     def interrupt(self) -> None:
-        """The next step of the lithium is backward Euler."""
-        self.diffusion.interrupt()
+        """Nothing is extrapolated here."""
 
     # -- the state -----------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Floats]:
         """Copies of all that a step changes."""
-        bdf = self.diffusion.bdf
-        found = {name: f.x.array.copy() for name, f in self.diffusion.state()["nodes"].items()}
-        found |= {"last step": np.array(bdf.last_step or 0.0), "time": np.array(self.time)}
+        lithium = self.lithium.state()
+        found = {name: f.x.array.copy() for name, f in lithium["nodes"].items()}
+        found |= {"last step": np.array(lithium["values"]["last_step"]), "time": np.array(self.time)}
         return {**found, "work": np.array(self.work), **self.body.state()}
 
     def go_to(self, state: Mapping[str, Floats]) -> None:
         """Go back to what `state` returned."""
-        for name, function in self.diffusion.state()["nodes"].items():
+        for name, function in self.lithium.state()["nodes"].items():
             function.x.array[:] = state[name]
-        self.diffusion.bdf.last_step = float(state["last step"]) or None
-        self.time = self.diffusion.time = float(state["time"])
-        self.work = float(state["work"])
+        self.time, self.work = float(state["time"]), float(state["work"])
+        self.lithium_at(self.time, float(state["last step"]))
         self.body.restore(state)
+
+    def lithium_at(self, time: float, last_step: float) -> None:
+        """Its values have been set to those of a time; ``last_step`` is the one that led there, 0 for none."""
 
     def fields(self) -> tuple[dict[str, fem.Function], dict[str, fem.Function]]:
         """What a checkpoint holds: by node, and by cell."""
         body = self.body
         nodes = {"displacement": body.displacement, "damage": body.damage, "lower": body.lower}
-        return {**nodes, **self.diffusion.state()["nodes"]}, {
+        return {**nodes, **self.lithium.state()["nodes"]}, {
             "fatigue": body.fatigue,
             "driving": body.last_driving,
         }
@@ -147,16 +162,63 @@ class CrackingParticles:
     def numbers(self) -> dict[str, Any]:
         """With `fields`, all that decides what follows."""
         return {"time": self.time, "work": self.work, "alternations": self.alternations,
-                "last step": self.diffusion.bdf.last_step or 0.0, "scales": self.body.scales.tolist()}  # fmt: skip
+                "last step": self.lithium.state()["values"]["last_step"],
+                "scales": self.body.scales.tolist()}  # fmt: skip
 
     def take(self, numbers: Mapping[str, Any]) -> None:
         """Go on from `numbers`; `fields` have been filled."""
-        self.time = self.diffusion.time = numbers["time"]
-        self.work, self.alternations = numbers["work"], numbers["alternations"]
-        self.diffusion.bdf.last_step = numbers["last step"] or None
+        self.time, self.work = numbers["time"], numbers["work"]
+        self.alternations = numbers["alternations"]
+        self.lithium_at(self.time, numbers["last step"])
         self.body.scales[:] = numbers["scales"]
         self.body.weaken()
         self.keep()
+
+
+class CrackingParticles(CrackingSolid):
+    """Particles of one material, free on all sides, that exchange lithium evenly over their surface.
+
+    Args:
+        domain: The particles alone.
+        material: With transport, elastic, swelling and fracture parts; free of strain at the initial state.
+        physics: Rate, model and length of the cracks.
+    """
+
+    def __init__(self, domain: Domain, material: Material, physics: Cracking) -> None:
+        purpose = {"purpose": "cracks in particles"}
+        c_max = float(material.require("transport.maximum_concentration", **purpose))
+        faces = list(domain.facet_names)
+        area = sum(domain.area(name) for name in faces)
+        self._flux = dict.fromkeys(faces, physics.rate * c_max * domain.volume() / area / 3600)
+        self.diffusion = Diffusion(
+            domain,
+            material.require("transport.diffusivity", **purpose),
+            c_max,
+            physics.initial,
+            flux=self._flux,
+        )
+        body = cracking_body(
+            domain, material, physics, self.diffusion.x, lambda space: three_points(domain, space)
+        )
+        super().__init__(domain, material, self.diffusion, body)
+
+    def reverse(self, sign: float) -> None:
+        """Lithium moves at ``sign`` times the rate from now on."""
+        self.diffusion.set_flux(**{name: sign * value for name, value in self._flux.items()})
+        self.diffusion.interrupt()
+
+    def move(self, step: float) -> None:
+        """Diffusion, in four steps or more."""
+        run_until(self.diffusion, self.time + step, StepOptions(first=step / 4))
+        self.diffusion.time = self.time + step
+
+    def interrupt(self) -> None:
+        """The next step of the lithium is backward Euler."""
+        self.diffusion.interrupt()
+
+    def lithium_at(self, time: float, last_step: float) -> None:
+        """Diffusion goes on from there."""
+        self.diffusion.time, self.diffusion.bdf.last_step = time, last_step or None
 
 
 class ParticleCycles(CrackCycles):
@@ -190,8 +252,22 @@ class ParticleCycles(CrackCycles):
         self.particles.keep()
 
 
-def cracking_body(domain: Domain, material: Material, physics: Cracking, x: fem.Function) -> PhaseField:
-    """A free body that can crack, held at three points so that it does not float away."""
+def cracking_body(
+    domain: Domain,
+    material: Material,
+    physics: Cracking,
+    x: fem.Function,
+    conditions: Callable[[Any], list[Any]],
+) -> PhaseField:
+    """A body that can crack.
+
+    Args:
+        domain: The body alone.
+        material: With elastic, swelling and fracture parts.
+        physics: Model and length of the cracks.
+        x: State of lithiation.
+        conditions: Prescribed displacements, made from the space of the displacement.
+    """
     energy = float(material.require("fracture.fracture_energy", purpose="cracks"))
     length, fatigue = physics.length.value, physics.fatigue
     threshold = None if fatigue is None else fatigue.per_area(energy) / length
@@ -207,7 +283,7 @@ def cracking_body(domain: Domain, material: Material, physics: Cracking, x: fem.
             math.sqrt(3 * young * energy / (8 * length)),
         )
     part = Part(domain.dx(), moduli_of(material, x), energy, chemical_strain(material, x))
-    return PhaseField(domain.mesh, [part], lambda space: three_points(domain, space), options)
+    return PhaseField(domain.mesh, [part], conditions, options)
 
 
 def three_points(domain: Domain, space: fem.FunctionSpace) -> list[Any]:

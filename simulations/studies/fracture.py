@@ -21,8 +21,9 @@ from simulations.base.domain import Domain
 from simulations.base.output import ResultSeries, ScalarTable
 from simulations.base.stepping import StepOptions, StepStatistics, run_until
 from simulations.models.fatigue import CycleRecord, JumpOptions, run_cycles
-from simulations.studies.cracking import CrackingParticles, ParticleCycles
+from simulations.studies.cracking import CrackingParticles, CrackingSolid, ParticleCycles
 from simulations.studies.mechanics import unstrained_at
+from simulations.studies.submodel import CrackingSubmodel, CutOut
 from simulations.studies.task import Answer, Task
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,15 @@ def crack(task: Task) -> Answer:
         Crack area, its energy, and when cracks began.
     """
     physics: Cracking = task.physics
-    domain = task.domain(phases=[physics.phase], cut=())
-    run = CrackRun(task, CrackingParticles(domain, _material(task, domain), physics))
+    cut = None if physics.submodel is None else CutOut(task)
+    particles: CrackingSolid
+    if cut is None:
+        domain = task.domain(phases=[physics.phase], cut=())
+        particles = CrackingParticles(domain, _material(task, domain), physics)
+    else:
+        domain = Domain.from_mesh(cut.mesh, task.comm, cut=())
+        particles = CrackingSubmodel(domain, cut.material(domain), cut)
+    run = CrackRun(task, particles)
     run.go()
     body, phase = run.particles.body, physics.phase
     method = f"phase field {physics.crack_model}, length {physics.length.value:g} um"
@@ -67,6 +75,8 @@ def crack(task: Task) -> Answer:
         "events": run.events, "steps": run.statistics.accepted, "failed": run.statistics.failed,
         "alternations": run.particles.alternations, "unknowns": 4 * domain.point_total,
     }  # fmt: skip
+    if cut is not None:
+        facts |= {"result": str(cut.path), "particle": cut.region, "cells": domain.cell_total}
     if physics.cycles is not None:
         facts["cycles"] = asdict(run.record)
     return Answer(Quantities(quantities), facts)
@@ -90,7 +100,7 @@ class CrackRun:
         record: Of the cycles.
     """
 
-    def __init__(self, task: Task, particles: CrackingParticles) -> None:
+    def __init__(self, task: Task, particles: CrackingSolid) -> None:
         self.task, self.particles = task, particles
         self.physics: Cracking = task.physics
         self.began: float | None = None
@@ -102,10 +112,15 @@ class CrackRun:
         self.next_step: float | None = None
         self.start, self._last_alternations = clock.perf_counter(), 0
         self.path = task.folder / "checkpoints" / f"cracking{task.suffix}.npz"
-        self.key = task.checkpoint_key()
+        self.key = task.checkpoint_key() + (
+            particles.cut.digest() if isinstance(particles, CrackingSubmodel) else ""
+        )
         found = None if task.fresh else self._load()
         self.table = ScalarTable(
-            task.path("scalars.csv"), COLUMNS, domain, keep_rows=found["rows"] if found else None
+            task.path("scalars.csv"),
+            (*COLUMNS, *particles.numbers_now()),
+            domain,
+            keep_rows=found["rows"] if found else None,
         )
         self.series = ResultSeries(
             task.path("results.pvd"), domain, keep_until=found["shown"] if found else None
@@ -121,7 +136,9 @@ class CrackRun:
 
     @property
     def duration(self) -> float:
-        """Of the way from ``initial`` to ``until``, s."""
+        """Of the way from ``initial`` to ``until``, or of the electrode's result, s."""
+        if isinstance(self.particles, CrackingSubmodel):
+            return self.particles.states[-1]
         return (self.physics.initial - self.physics.until) / self.physics.rate * 3600
 
     def go(self) -> None:
@@ -130,7 +147,14 @@ class CrackRun:
         if self.table.rows == 0:
             self._row()
             self._write_fields()
-        if physics.cycles is None or physics.fatigue is None:
+        if isinstance(self.particles, CrackingSubmodel):
+            with self.task.progress.task("cracking", total=self.duration) as shown:
+                shown.advance(self.particles.time)
+                for end in self.particles.states:  # all of them: stress may be the highest in any
+                    if end > self.particles.time * (1 + 1e-12):
+                        self._leg(end, shown)
+            self.events.append(f"the result of the electrode ends, at t = {self.duration:.6g} s")
+        elif physics.cycles is None or physics.fatigue is None:
             with self.task.progress.task("cracking", total=self.duration) as shown:
                 shown.advance(self.particles.time)
                 self._leg(self.duration, shown)
@@ -140,6 +164,7 @@ class CrackRun:
             options = JumpOptions.of(fatigue)
             with self.task.progress.task("cracking", total=physics.cycles) as shown:
                 shown.advance(self.record.done)
+                assert isinstance(self.particles, CrackingParticles)
                 run_cycles(
                     ParticleCycles(self.particles, self._cycle), physics.cycles, options,
                     record=self.record,
@@ -159,7 +184,7 @@ class CrackRun:
                 self._write_fields()
             if shown is not None:
                 area = particles.body.crack_area()
-                shown.advance(length, f"mean x = {particles.diffusion.mean():.3f}, crack area {area:.3g} um2")
+                shown.advance(length, f"mean x = {particles.lithium.mean():.3f}, crack area {area:.3g} um2")
                 self._save()
 
         options = StepOptions(first=share, largest=share, smallest=share / 256)
@@ -170,6 +195,7 @@ class CrackRun:
 
     def _cycle(self) -> None:
         """There and back."""
+        assert isinstance(self.particles, CrackingParticles)
         for sign in (1.0, -1.0):
             self.particles.reverse(sign)
             self.next_step = None
@@ -202,8 +228,8 @@ class CrackRun:
 
     def _row(self) -> None:
         particles, body = self.particles, self.particles.body
-        low, high = particles.diffusion.extent()
-        elastic, surface, mean = body.elastic_energy(), body.surface_energy(), particles.diffusion.mean()
+        low, high = particles.lithium.extent()
+        elastic, surface, mean = body.elastic_energy(), body.surface_energy(), particles.lithium.mean()
         largest = self._largest(body.damage)
         if self.began is None and largest > 0.5:
             self.began = mean
@@ -215,12 +241,12 @@ class CrackRun:
             "surface energy [pJ]": surface, "work of swelling [pJ]": particles.work,
             "energy set free [pJ]": particles.work - elastic - surface,
             "alternations": particles.alternations - self._last_alternations,
-            "wall time [s]": round(clock.perf_counter() - self.start, 2),
+            "wall time [s]": round(clock.perf_counter() - self.start, 2), **particles.numbers_now(),
         })  # fmt: skip
         self._last_alternations = particles.alternations
 
     def _write_fields(self) -> None:
-        body, x = self.particles.body, self.particles.diffusion.x
+        body, x = self.particles.body, self.particles.lithium.x
         fields = {"displacement [um]": body.displacement, "damage [1]": body.damage, "lithiation [1]": x}
         self.series.write(self.particles.time, fields)
 
