@@ -106,7 +106,8 @@ class CycleRecord:
         rejected: Jumps taken back.
         spent: Cycles resolved in all, those taken back included.
         done: Cycles that are over, those jumped over included.
-        since: Cycles resolved since the last jump.
+        since: Cycles resolved since the last jump, and the one it was judged by.
+        pace: `Cyclic.amount` of what the last resolved cycle has added to the history.
         limit: Longest jump that may be tried next; 0 before the first.
     """
 
@@ -117,6 +118,7 @@ class CycleRecord:
     done: int = 0
     since: int = 0
     limit: int = 0
+    pace: float = 0.0
 
 
 def run_cycles(
@@ -129,8 +131,9 @@ def run_cycles(
 ) -> CycleRecord:
     """Go through many cycles, resolving few of them.
 
-    After ``resolve`` cycles what accumulates is extrapolated linearly over as many cycles as change neither the
-    indicator nor damage by more than ``largest_change``. One cycle is then resolved: if it changes the indicator
+    After ``resolve`` cycles what accumulates is extrapolated over as many cycles as change neither the indicator nor
+    damage by more than ``largest_change``: by the rate r of the last cycle, or r/(1 + s k) in the k-th cycle where the
+    rate falls, as it did from the last but one to the last. One cycle is then resolved: if it changes the indicator
     otherwise than was extrapolated, by more than ``agreement``, or damage by more than twice ``largest_change``, the
     jump is taken back and half as long.
 
@@ -152,31 +155,32 @@ def run_cycles(
     record = CycleRecord() if record is None else record
     record.limit = record.limit or options.longest
     while record.done < cycles:
-        damage = problem.damaged()
+        damage, before = problem.damaged(), record.pace
         rate = _resolve(problem, record)
         wear = problem.amount(problem.damaged() - damage)
+        slowing = max(before / record.pace - 1, 0.0) if record.pace > 0 else 0.0
         record.since += 1
         _keep(record, 1, accepted)
         if record.since < options.resolve:
             continue
         record.since = 0
-        length = min(_length(problem, rate, wear, options), record.limit, cycles - record.done - 1)
+        length = min(_length(problem, rate, slowing, wear, options), record.limit, cycles - record.done - 1)
         if length < 2:
             record.limit = min(2 * record.limit, options.longest)
             continue
-        _jump(problem, record, rate, length, options, accepted)
+        _jump(problem, record, rate, slowing, length, options, accepted)
     return record
 
 
 def _jump(
-    problem: Cyclic, record: CycleRecord, rate: Floats, length: int, options: JumpOptions,
+    problem: Cyclic, record: CycleRecord, rate: Floats, slowing: float, length: int, options: JumpOptions,
     accepted: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Extrapolate over ``length`` cycles and resolve the next; take it back where the rate is another one."""
-    kept, damage = problem.state(), problem.damaged()
-    problem.extrapolate(problem.history() + length * rate)
+    kept, damage, pace = problem.state(), problem.damaged(), record.pace
+    problem.extrapolate(problem.history() + _rates(length, slowing) * rate)
     before = problem.history()
-    now, expected = problem.indicator(before), problem.indicator(before + rate)
+    now, expected = problem.indicator(before), problem.indicator(before + rate / (1 + (length + 1) * slowing))
     _resolve(problem, record)
     wear = problem.amount(problem.damaged() - damage)
     wrong = problem.amount(problem.indicator(problem.history()) - expected)
@@ -184,6 +188,7 @@ def _jump(
     if error > options.agreement or wear > 2 * options.largest_change:
         problem.restore(kept)
         record.rejected += 1
+        record.pace = pace
         record.limit = max(length // 2, 1)
         log.info("cycle %d: a jump over %d errs by %.2g, adds %.2g of damage and is taken back",
                  record.done, length, error, wear)  # fmt: skip
@@ -191,6 +196,7 @@ def _jump(
     record.jumps.append((record.done, length, error))
     log.info("cycle %d: jumped over %d cycles (error %.2g, damage %.2g)", record.done, length, error, wear)
     record.limit = min(2 * length, options.longest)
+    record.since = 1
     _keep(record, length + 1, accepted)
 
 
@@ -205,16 +211,24 @@ def _resolve(problem: Cyclic, record: CycleRecord) -> Floats:
     before = problem.history()
     problem.cycle()
     record.spent += 1
-    return np.asarray(problem.history() - before)
+    rate = np.asarray(problem.history() - before)
+    record.pace = problem.amount(rate)
+    return rate
 
 
-def _length(problem: Cyclic, rate: Floats, wear: float, options: JumpOptions) -> int:
+def _rates(cycles: int, slowing: float) -> float:
+    """What so many cycles add, in rates of the last one."""
+    return float(np.sum(1 / (1 + slowing * np.arange(1, cycles + 1))))
+
+
+def _length(problem: Cyclic, rate: Floats, slowing: float, wear: float, options: JumpOptions) -> int:
     """The most cycles over which nothing changes too much, by bisection: the indicator need not be linear."""
     history = problem.history()
     now = problem.indicator(history)
 
     def change(cycles: int) -> float:
-        return max(problem.amount(problem.indicator(history + cycles * rate) - now), cycles * wear)
+        lost = problem.indicator(history + _rates(cycles, slowing) * rate) - now
+        return max(problem.amount(lost), _rates(cycles, slowing) * wear)
 
     low, high = 0, options.longest
     if change(high) <= options.largest_change:
