@@ -174,8 +174,8 @@ class CycleNumbers:
         return row
 
     def numbers(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return {"sums": self.sums, "ends": self.ends, "way": self.way, "last": getattr(self, "_last", 0.0),
+        """A copy, for a checkpoint or for a cycle that may be taken back."""
+        return {"sums": dict(self.sums), "ends": dict(self.ends), "way": self.way, "last": getattr(self, "_last", 0.0),
                 "work": None if self.work is None else self.work.numbers()}  # fmt: skip
 
     def resume(self, numbers: Mapping[str, Any]) -> None:
