@@ -313,9 +313,11 @@ class HalfCell:
             enough = 0.1 * self.options.newton_tolerance * scale / size
             self._solver.keep(iteration > 0)
             # Kinks of Ω(x) can catch full updates between two states; halving leaves the cycle.
-            search = self._careful or (iteration >= _FULL and size > _STALLED * last_size)
+            stalled = iteration >= _FULL and jump <= _LARGEST_JUMP and size > _STALLED * last_size
             last_size = size
-            jump = self._newton(slopes, missing if kind == "current" else None, size, enough, search=search)
+            jump = self._newton(
+                slopes, missing if kind == "current" else None, size, enough, search=self._careful or stalled
+            )
         raise NotConvergedError(
             f"half-cell: Newton's method stopped at a residual of {size / scale:.1e} of the current;",
             reason="newton", iterations=iterations, residual=size, time=self.time,
