@@ -1,6 +1,7 @@
 """Maps of cracking and delamination by our models, beside what was published, for docs/explanation/damage-maps.md.
 
-    .env/bin/python tests/benchmarks/bench_maps.py cracks delamination diffusion --figures docs/pictures
+    .env/bin/python tests/benchmarks/bench_maps.py cracks published-cracks delamination published-delamination \
+        diffusion --figures docs/pictures
 
 Each part runs by itself; the numbers go to ``maps.json`` beside the figures, which are drawn from all that is in it.
 """
@@ -12,6 +13,7 @@ import json
 import math
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +36,34 @@ from simulations.models.mechanics import Solid
 from simulations.models.phase_field import Part, PhaseField, PhaseFieldOptions
 from simulations.models.solid_solver import SolverOptions
 from simulations.models.stress_laws import Moduli
-from simulations.models.supports import symmetry
+from simulations.models.supports import fixed, symmetry
 from simulations.shapes import ball, tet_mesh
 
 Floats = npt.NDArray[np.float64]
-PARTICLE = Moduli.from_young(140e3, 0.3)
-HALF_SIDE, CELL, LENGTH = 2.5, 3.75, 0.4
-"""Of the square particle, its quarter cell and the width of cracks, µm."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square particle in its cell, a quarter of which is computed.
+
+    Attributes:
+        half: Of the particle's side, µm.
+        cell: Half of the cell's side, µm.
+        length: Width of cracks, µm.
+        young: Of the particle, GPa.
+        cells: Along the quarter cell; at least four in the width of a crack.
+    """
+
+    half: float = 2.5
+    cell: float = 3.75
+    length: float = 0.4
+    young: float = 140.0
+    cells: int = 38
+
+
+OURS = Square()
+BUCCI_2017 = Square(half=0.5, cell=0.5 * math.sqrt(2), length=0.05, young=100.0, cells=57)
+"""1 µm particles that fill half of the area; their cohesive law has no counterpart in a phase field."""
 
 
 # -- cracks in the electrolyte around a square particle that expands ---------------------------------------
@@ -61,16 +84,16 @@ def grid(size: float, cells: int) -> dmesh.Mesh:
     return compat.create_mesh(MPI.COMM_WORLD, triangles, points, ufl.Mesh(element), partition)
 
 
-def crack_onset(young: float, energy: float, *, confined: bool, cells: int = 38) -> dict[str, float]:
+def crack_onset(young: float, energy: float, *, confined: bool, square: Square = OURS) -> dict[str, float]:
     """ΔV of the particle at which the electrolyte (GPa, J/m²) first has a crack.
 
     A quarter of the cell, plane strain; its outer sides are free, or mirrors (confined).
     """
-    mesh = grid(CELL, cells)
+    mesh = grid(square.cell, square.cells)
     centres = dmesh.compute_midpoints(
         mesh, 2, np.arange(mesh.topology.index_map(2).size_local, dtype=np.int32)
     )
-    inside = np.all(centres[:, :2] < HALF_SIDE, axis=1)
+    inside = np.all(centres[:, :2] < square.half, axis=1)
     tags = dmesh.meshtags(
         mesh, 2, np.arange(len(inside), dtype=np.int32), np.where(inside, 1, 2).astype(np.int32)
     )
@@ -78,7 +101,13 @@ def crack_onset(young: float, energy: float, *, confined: bool, cells: int = 38)
     growth = fem.Constant(mesh, 0.0)
     swollen = growth / 3 * ufl.Identity(3)
     parts = [
-        Part(dx(1), PARTICLE, None, swollen, np.flatnonzero(inside).astype(np.int32)),
+        Part(
+            dx(1),
+            Moduli.from_young(square.young * 1e3, 0.3),
+            None,
+            swollen,
+            np.flatnonzero(inside).astype(np.int32),
+        ),
         Part(
             dx(2), Moduli.from_young(young * 1e3, 0.3), energy, None, np.flatnonzero(~inside).astype(np.int32)
         ),
@@ -87,7 +116,7 @@ def crack_onset(young: float, energy: float, *, confined: bool, cells: int = 38)
     def held(space: fem.FunctionSpace) -> list[Any]:
         found = []
         for axis in (0, 1):
-            for place in (0.0, CELL) if confined else (0.0,):
+            for place in (0.0, square.cell) if confined else (0.0,):
                 facets = dmesh.locate_entities_boundary(
                     mesh, 1, lambda x, a=axis, p=place: np.isclose(x[a], p)
                 )
@@ -95,8 +124,8 @@ def crack_onset(young: float, energy: float, *, confined: bool, cells: int = 38)
                 found.append(fem.dirichletbc(np.float64(0.0), dofs, space.sub(axis)))
         return found
 
-    body = PhaseField(mesh, parts, held, PhaseFieldOptions(LENGTH))
-    step = 0.01 * math.sqrt(energy / young)
+    body = PhaseField(mesh, parts, held, PhaseFieldOptions(square.length))
+    step = 0.01 * math.sqrt(energy / young * OURS.half / square.half)
     for count in range(1, 400):
         growth.value = count * step
         body.solve()
@@ -118,6 +147,17 @@ def cracks() -> dict[str, Any]:
     four = crack_onset(22.1, 4.0, confined=False)["onset"]
     found["ratio at 4 J/m2"] = four / found["free"]["22.1"]["onset"]
     return found
+
+
+def published_cracks() -> dict[str, Any]:
+    """Onset in particles of the published size, stiffness and share of the area, G_c = 1 J/m²."""
+    return {
+        name: {
+            f"{young:g}": crack_onset(young, 1.0, confined=confined, square=BUCCI_2017)
+            for young in (15.0, 25.0, 50.0, 150.0)
+        }
+        for name, confined in (("free", False), ("confined", True))
+    }
 
 
 # -- delamination of a shrinking ball -------------------------------------------------------------------
@@ -186,6 +226,55 @@ def delamination() -> dict[str, Any]:
     return found
 
 
+GAP_2018, SHARE_2018, POISSON_2018 = 1e-3, 0.55, 0.25
+"""Of the published map: opening at which a bond is gone (µm), share of active material, Poisson's ratio."""
+
+
+def bucci_2018(young: float, energy: float) -> float:
+    """ΔV at which the bond reaches its strength 2γ/δ, in closed form: 10.1103/PhysRevMaterials.2.105407, eq. 10.
+
+    A rigid particle in a shell of electrolyte whose outside is held; Young's modulus in GPa, energy in J/m².
+    """
+    strength, cube, nu = 2 * energy / GAP_2018, 1 / SHARE_2018, POISSON_2018
+    lame = 1e3 * young * nu / ((1 - 2 * nu) * (1 + nu))
+    return 3 * strength * (cube - 1) * nu / (lame * (cube * (2 - 4 * nu) + nu + 1))
+
+
+def published_onset(young: float, energy: float, cells: int = 8) -> float:
+    """The same by finite elements with our cohesive law, for a particle of 100 nm, which comes off gradually."""
+    radius, strength = 0.05, 2 * energy / GAP_2018
+    outside = radius * SHARE_2018 ** (-1 / 3)
+    mesh = ball({"NMC": radius, "LPSCl": outside, "wall": 1.15 * outside}, cells=cells)
+    domain = Domain.from_mesh(mesh, phases=["NMC", "LPSCl"], cut=["NMC | LPSCl"])
+    x = fem.Function(fem.functionspace(domain.mesh, ("Lagrange", 1)))
+    most = 1.5 * bucci_2018(young, energy)
+    law = CohesiveLaw(strength, energy, stiffness=100 * strength / GAP_2018, viscosity=0.002)
+    solid = Solid(
+        domain, {"NMC": material("p", 1e4, 0.3, -most), "LPSCl": material("m", young, POISSON_2018)},
+        [*symmetry("x-", "y-", "z-"), fixed("LPSCl | wall")], x=x, bonds={"NMC | LPSCl": law},
+        options=SolverOptions(direct=True, symmetric=False),
+    )  # fmt: skip
+
+    def load(now: float) -> dict[str, float]:
+        x.x.array[:] = now
+        return {}
+
+    problem = Debonding(solid, load, limit=0.25)
+    bonds = problem.cohesion
+    half = Event(
+        "half of the stiffness is lost",
+        lambda: bonds.interface.integral(bonds.damage) / bonds.areas().total - 0.5,
+    )
+    run_until(problem, 1.0, StepOptions(first=0.05, largest=0.05, event_width=0.01), events=[half])
+    return problem.time * most
+
+
+def published_delamination() -> dict[str, Any]:
+    """Both, over stiffness and energy."""
+    cases = ((20, 5), (25, 6), (50, 2), (100, 4), (150, 9))
+    return {f"{e}/{g}": {"onset": published_onset(e, g), "closed form": bucci_2018(e, g)} for e, g in cases}
+
+
 # -- diffusion into a ball that is bonded on half of its surface ----------------------------------------
 
 
@@ -193,11 +282,8 @@ FILLED = (0.5, 0.8, 0.95)
 """Shares of the capacity at which times are compared: which one was published is not known here."""
 
 
-def diffusion_times(blocked: str, cells: int = 6) -> Floats:
-    """Times to fill a ball of 1 µm with D = 1 to each of `FILLED` from the free part of its surface, s.
-
-    ``blocked``: "nothing", "half" (z > 0), or "quarters" (every second octant of eight).
-    """
+def blocked_ball(blocked: str, cells: int = 6) -> Domain:
+    """A ball of 1 µm whose surface is shut in part: "nothing", "half" (z > 0) or "quarters" (every second octant)."""
     mesh = ball({"NMC": 1.0, "LPSCl": 0.0}, box=(1.15,) * 3, cells=cells, outer_cells=1, octant=False)
     centres = mesh.points[mesh.cells].mean(axis=1)
     shut = {
@@ -207,7 +293,12 @@ def diffusion_times(blocked: str, cells: int = 6) -> Floats:
     }[blocked]
     region = np.where(mesh.cell_phase() == 1, 1, np.where(shut, 3, 2)).astype(np.int32)
     named = tet_mesh(mesh.points, mesh.cells, region, [0, 1, 2, 3], {"NMC": 1, "open": 2, "shut": 3})
-    domain = Domain.from_mesh(named, phases=["NMC"], cut=())
+    return Domain.from_mesh(named, phases=["NMC"], cut=())
+
+
+def diffusion_times(blocked: str) -> Floats:
+    """Times to fill the ball with D = 1 to each of `FILLED` from the free part of its surface, s."""
+    domain = blocked_ball(blocked)
     particle = Diffusion(domain, 1.0, 1.0, 0.0, fixed={"NMC | open": 1.0})
     seen: list[tuple[float, float]] = [(0.0, 0.0)]
     run_until(
@@ -218,17 +309,41 @@ def diffusion_times(blocked: str, cells: int = 6) -> Floats:
     return np.asarray(np.interp(FILLED, mean, times))
 
 
+def passage_time(blocked: str) -> float:
+    """Mean time in which what starts at the centre first meets the free surface, D = 1; 1/6 for all of it."""
+    from scipy.sparse.linalg import spsolve
+
+    domain = blocked_ball(blocked)
+    space = fem.functionspace(domain.mesh, ("Lagrange", 2))
+    trial, test = ufl.TrialFunction(space), ufl.TestFunction(space)
+    free = fem.dirichletbc(np.float64(0.0), domain.dofs_on(space, "NMC | open"), space)
+    matrix = fem.assemble_matrix(
+        fem.form(ufl.inner(ufl.grad(trial), ufl.grad(test)) * domain.dx()), bcs=[free]
+    )
+    source = fem.assemble_vector(fem.form(test * domain.dx()))
+    free.set(source.array)
+    time_to = spsolve(matrix.to_scipy().tocsc(), source.array)
+    centre = np.linalg.norm(space.tabulate_dof_coordinates(), axis=1).argmin()
+    return float(time_to[centre])
+
+
 def diffusion() -> dict[str, Any]:
     """How much longer a particle takes that is bonded on half of its surface: in one piece, or in quarters."""
     whole = diffusion_times("nothing")
+    first = passage_time("nothing")
     return {
         "time of the whole": dict(zip(map(str, FILLED), whole.round(4), strict=True)),
         **{f"factor {name}": dict(zip(map(str, FILLED), (diffusion_times(name) / whole).round(2), strict=True))
            for name in ("half", "quarters")},
+        "first passage of the whole": round(first, 4),
+        **{f"first passage, factor {name}": round(passage_time(name) / first, 2) for name in ("half", "quarters")},
     }  # fmt: skip
 
 
-PARTS = {"cracks": cracks, "delamination": delamination, "diffusion": diffusion}
+PARTS = {
+    "cracks": cracks, "published-cracks": published_cracks, "delamination": delamination,
+    "published-delamination": published_delamination, "diffusion": diffusion,
+}  # fmt: skip
 
 
 # -- figures -------------------------------------------------------------------------------------------
@@ -255,6 +370,26 @@ def draw_cracks(found: dict[str, Any], path: Path) -> None:
             label="ours, confined, 22.1 GPa",
         )
     axes.set(xlim=(0, 10), ylim=(0, 15))
+    _save(figure, axes, path)
+
+
+def draw_published(found: dict[str, Any], path: Path) -> None:
+    """Onset over stiffness and energy as published, in closed form, with ours at some points."""
+    figure, axes = _axes("Young's modulus of the electrolyte [GPa]", "energy of the bond [J/m²]")
+    young, energy = np.meshgrid(np.linspace(20, 200, 181), np.linspace(1, 10, 91))
+    onset = 100 * np.vectorize(bucci_2018)(young, energy)
+    levels = (7.5, 15, 25, 50)
+    colours = ("#e8f1ea", "#c6dfcd", "#9bc4a3", "#6fa67d", "#3c6e47")
+    axes.contourf(young, energy, onset, (0, *levels, 60), colors=colours)
+    lines = axes.contour(young, energy, onset, levels[:-1], colors="#24442b", linewidths=1)
+    axes.clabel(lines, fmt="%g %%", fontsize=8)
+    for key, row in found.items():
+        x, y = map(float, key.split("/"))
+        axes.plot(
+            x, y, "o", color="#e66101", label=None if axes.get_legend_handles_labels()[1] else "ours, ΔV/V"
+        )
+        axes.annotate(f"{100 * row['onset']:.1f} %", (x, y), (4, 4), textcoords="offset points", fontsize=8)
+    axes.set_title("lines: published equation for the onset, ΔV/V", fontsize=9, loc="left")
     _save(figure, axes, path)
 
 
@@ -310,7 +445,12 @@ def main() -> None:
         found[name]["CPU seconds"] = round(time.process_time() - start, 1)
         numbers.write_text(json.dumps(found, indent=1) + "\n")
         sys.stdout.write(f"{name}: {json.dumps(found[name])}\n")
-    for name, draw in (("cracks", draw_cracks), ("delamination", draw_delamination)):
+    drawings = {
+        "cracks": draw_cracks,
+        "delamination": draw_delamination,
+        "published-delamination": draw_published,
+    }
+    for name, draw in drawings.items():
         if name in found:
             rows = {k: v for k, v in found[name].items() if k != "CPU seconds"}
             draw(rows, given.figures / f"map-{name}.svg")

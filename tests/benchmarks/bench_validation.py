@@ -1,9 +1,12 @@
 """What is published about degrading composite cathodes beside what pxm2mesh finds; the tables of the validation page.
 
     python tests/benchmarks/bench_validation.py [--size 64] [--seeds 0 1 2] [--data FOLDER] [--write PAGE]
-    python tests/benchmarks/bench_validation.py --debonding [--debonding-size 14] [--write PAGE]
+    python tests/benchmarks/bench_validation.py --thresholds [--write PAGE]
+    python tests/benchmarks/bench_validation.py --debonding [--debonding-size 14] [--only LABEL] [--write PAGE]
+    python tests/benchmarks/bench_validation.py --sweep FOLDER [--write PAGE]
 
-The first form measures voxels (a minute or two), the second runs studies of debonding (ten minutes or more).
+The first two measure voxels (minutes), the third runs studies of debonding (ten minutes or more), the last reads what
+bench_sweep.py has left.
 ``--write`` puts the tables between the marks of the page. Real tomograms come from ``--data`` or PXM2MESH_REAL_DATA.
 """
 
@@ -182,11 +185,46 @@ def _left_out(table: np.ndarray, target: np.ndarray) -> float:
     return 1 - missed / float(((target - target.mean()) ** 2).sum())
 
 
+def threshold_table(size: int, seeds: Sequence[int]) -> list[Row]:
+    """What a scan of the pressed phantom gives with its thresholds as they are found, lower and higher."""
+    from dataclasses import replace
+
+    from pxm2mesh.phantoms import grey_scan
+    from pxm2mesh.segment import SegmentOptions, segment_in_steps, threshold_variants
+
+    rows: list[Row] = [("scan", "porosity, %", "contact NMC–LPSCl, %", "κ_eff, mS/cm")]
+    for seed in seeds:
+        truth = phantom("cathode", size=size, seed=seed, state="pressed")
+        scan = grey_scan(truth, seed=seed)
+        options = SegmentOptions(order=("void", "LPSCl", "NMC"))
+        found = segment_in_steps(scan, truth.phases, options)
+        options = replace(options, leap=found.leap)
+        rows.append((f"seed {seed}, truth", *_measured([truth])))
+        for label, shift in (("one grey value of 256", ONE_OF_256), ("a tenth of the contrast", 0.1)):
+            lower, higher = threshold_variants(scan, truth.phases, options, shift=shift)
+            rows.append((f"seed {seed}, ± {label}", *_measured([lower, found.volume, higher])))
+    return rows
+
+
+ONE_OF_256 = 1 / 128
+"""As a share of the contrast: void, LPSCl and NMC lie about 128 of 256 grey values apart, if they fill the range."""
+
+
+def _measured(volumes: Sequence[LabelVolume]) -> Row:
+    """Porosity, contact and conductivity of one scan with different thresholds."""
+    numbers = [quantify(volume, only=["porosity", "contact_fraction"]) for volume in volumes]
+    return (
+        " / ".join(f"{100 * n['porosity']:.2f}" for n in numbers),
+        " / ".join(f"{100 * n.value('contact_fraction', interface='NMC | LPSCl'):.2f}" for n in numbers),
+        " / ".join(f"{KAPPA * transport(volume, 'LPSCl')[0]:.3f}" for volume in volumes),
+    )
+
+
 STUDY = """
 [volume]
 {volume}
 [mesh]
-cell_size = 2
+cell_size = {cell:g}
 exclude = ["void"]
 [materials]
 NMC = "NMC811"
@@ -208,10 +246,16 @@ folder = "run"
 """
 UNBREAKABLE = 'strength = "20 GPa"\nfracture_energy = "10000 J/m2"'
 """The null: no bond can break."""
+FLOWS = 'plastic = ["LPSCl"]'
 
 
 def debond(
-    volume: str | LabelVolume, *, pressure: float = 5.0, charged: float = 0.3, bonds: str = ""
+    volume: str | LabelVolume,
+    *,
+    pressure: float = 5.0,
+    charged: float = 0.3,
+    bonds: str = "",
+    cell: float = 2.0,
 ) -> list[dict[str, float]]:
     """Rows of ``loads.csv``: before, pressed, charged, discharged."""
     with tempfile.TemporaryDirectory() as place:
@@ -222,7 +266,9 @@ def debond(
             write_volume(volume, folder / "labels.npz")
             volume = 'file = "labels.npz"\nphases = { void = 0, NMC = 1, LPSCl = 2 }'
         study = folder / "study.toml"
-        study.write_text(STUDY.format(volume=volume, pressure=pressure, charged=charged, bonds=bonds))
+        study.write_text(
+            STUDY.format(volume=volume, pressure=pressure, charged=charged, bonds=bonds, cell=cell)
+        )
         run_study(read_study(study))
         with (folder / "run" / "loads.csv").open(newline="") as stream:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
@@ -239,6 +285,8 @@ def debonding_cases(
         yield f"pressed phantom, seed {seed}", form.format(size, seed), {}
     first = form.format(size, seeds[0])
     yield f"seed {seeds[0]}, null: unbreakable bonds", first, {"bonds": UNBREAKABLE}
+    yield f"seed {seeds[0]}, LPSCl that flows at 300 MPa", first, {"bonds": FLOWS}
+    yield f"seed {seeds[0]}, cells of 1.5 voxels instead of 2", first, {"cell": 1.5}
     for volume in real[:1]:
         yield "real NMC in LPSCl", volume, {}
     for pressure in (300.0, 50.0):
@@ -278,6 +326,26 @@ def _told(loads: Sequence[dict[str, float]]) -> Row:
     )
 
 
+def sweep_table(folder: Path) -> list[Row]:
+    """A row for each state and pressure of the sweep of `bench_sweep`, its seeds side by side."""
+    groups: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
+    with (folder / "runs" / "states" / "sweep-loads.csv").open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            groups.setdefault((row["state"], row["loads"]), {}).setdefault(row["seed"], []).append(row)
+    contact, kept = "contact fraction NMC | LPSCl [1]", "effective contact fraction NMC | LPSCl [1]"
+    rows: list[Row] = [("state", "pressure", "contact %, before → charged → discharged", "charge transfer kept %",
+                        "R_ct, discharged / before")]  # fmt: skip
+    for (state, pressure), seeds in groups.items():
+        steps = [(loads[0], loads[2], loads[3]) for loads in seeds.values()]
+        rows.append((
+            state, pressure,
+            "; ".join(" → ".join(f"{100 * float(row[contact]):.3g}" for row in step) for step in steps),
+            "; ".join(f"{100 * float(end[kept]):.3g}" for _, _, end in steps),
+            spread(float(end["charge transfer resistance ratio NMC | LPSCl [1]"]) for _, _, end in steps),
+        ))  # fmt: skip
+    return rows
+
+
 def markdown(rows: Sequence[Row]) -> str:
     """A table."""
     head, *rest = rows
@@ -308,6 +376,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--debonding", action="store_true")
+    parser.add_argument("--thresholds", action="store_true", help="only how much they matter")
+    parser.add_argument(
+        "--sweep", type=Path, help="folder of bench_sweep.py: only the table of its states and pressures"
+    )
     parser.add_argument("--debonding-size", type=int, default=14)
     parser.add_argument(
         "--only", default="", help="cases of debonding whose label contains this; others stay as written"
@@ -321,6 +393,10 @@ def main() -> None:
         kept = standing(chosen.write, "debonding") if chosen.only else ()
         found = debonding_tables(chosen.debonding_size, chosen.seeds, real, chosen.only, kept)
         tables = ({"debonding": rows} for rows in found)
+    elif chosen.thresholds:
+        tables = iter([{"thresholds": threshold_table(min(chosen.size, 40), chosen.seeds)}])
+    elif chosen.sweep:
+        tables = iter([{"sweep": sweep_table(chosen.sweep)}])
     else:
         real = real_volumes(data, chosen.size)
         tables = iter(
