@@ -20,7 +20,7 @@ class Bonds(Section):
         law: Shape of traction against separation.
         strength: Largest tension that a bond carries.
         fracture_energy: Energy to part a unit area.
-        restored: Share of the contact that works again where open faces meet again.
+        restored: Share of the charge transfer lost to damage that faces have again where they touch.
     """
 
     bonds: tuple[PairName, ...] = ()

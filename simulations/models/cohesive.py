@@ -246,16 +246,17 @@ class CohesiveInterfaces:
     def transfer(self) -> Floats:
         """(n, q) share of the reaction or conduction that each point still carries.
 
-        1 − D while the faces are in contact, 0 where the gap is open, and the law's ``restored`` (if more than
-        1 − D) where faces that had opened meet again. From half of ``open_gap`` on the share falls evenly to 0, as what
-        depends on it has to be found by iteration.
+        1 − D where a damaged bond is pulled on, 0 where the gap is open. Where faces touch, the law's ``restored`` is
+        the share of what damage has taken that works all the same, whether they have ever been open or not. That goes
+        over evenly into 1 − D until half of ``open_gap``, and from there to 0, as what depends on it has to be found by
+        iteration.
         """
         now = self.tractions()
         share = np.zeros_like(self.damage)
         for law, where in self._where:
-            held = 1 - now.damage[where]
-            again = np.where(self.opened[where] > 0, np.maximum(held, law.restored), held)
-            share[where] = again * np.clip(2 - 2 * now.gap[where] / law.open_gap, 0.0, 1.0)
+            damage, apart = now.damage[where], 2 * np.maximum(now.gap[where], 0.0) / law.open_gap
+            held = 1 - damage + law.restored * damage * np.maximum(1 - apart, 0.0)
+            share[where] = held * np.clip(2 - apart, 0.0, 1.0)
         return share
 
     def areas(self, name: str | None = None) -> ContactAreas:

@@ -47,7 +47,7 @@ class CohesiveLaw:
         residual: Share of the initial stiffness that is never lost, so that a loose piece is not a singularity. The
             traction it leaves grows with the gap: 0.01 MPa per µm by default.
         open_gap: A gap wider than this is open, µm.
-        restored: Share of the contact that transfers charge again where open faces meet again.
+        restored: Share of the charge transfer lost to damage that faces have again where they touch.
         fatigue_threshold: Accumulated energy per area above which G_c falls, J/m²; None for no fatigue.
 
     Raises:

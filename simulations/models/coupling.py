@@ -293,8 +293,7 @@ class CoupledHalfCell:
         if self.contact is not None:
             bonds = self.contact.cohesion
             share = max(bonds.mean_change() - self._spent_anyway, 0.0) / self.options.spent
-            if not self._fatigue:  # else what a falling toughness sets free is in it, whatever the step
-                share = max(share, abs(bonds.work_error()) / _WORK_ERROR)
+            share = max(share, abs(bonds.work_error()) / _WORK_ERROR)
             error = max(error, share**2)
         return error
 

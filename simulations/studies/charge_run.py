@@ -125,7 +125,7 @@ class ChargeRun:
         self.series = ResultSeries(task.path("results.pvd"), self.output, keep_until=until)
         self.cycle_table: ScalarTable | None = None
         if physics.cycles > 1 or self.damage is not None:
-            columns = self.cycles.columns() + (() if self.damage is None else tuple(self.damage.columns()))
+            columns = (*self.cycles.columns(), *self._damaged())
             rows = found["cycle rows"] if found else None
             self.cycle_table = ScalarTable(task.path("cycles.csv"), columns, half.domain, keep_rows=rows)
 
@@ -227,11 +227,16 @@ class ChargeRun:
         if self.cycle_table is not None:
             wall = round(clock.perf_counter() - self.start, 2)
             row = self.cycles.row(number, jumped, wall)
-            self.cycle_table.append(row | ({} if self.damage is None else self.damage.columns()))
+            self.cycle_table.append(row | self._damaged())
         self.shown.advance(float(jumped * len(self.steps)), f"cycle {number} is over")
         self.cycle_number, self.position, self.on_trial = number, 0, False
         self.cycles.begin()
         self._save()
+
+    def _damaged(self) -> dict[str, float]:
+        """Columns of the damaged sample: resistance is in those of the cycle, with the exchange current of its x."""
+        columns = {} if self.damage is None else self.damage.columns()
+        return {name: value for name, value in columns.items() if "ohm cm2" not in name}
 
     def mark(self) -> dict[str, Any]:
         """Where `back_to` goes back to."""
