@@ -101,6 +101,10 @@ class Event:
     value: Callable[[], float]
 
 
+_OVERSHOOT = 1.5
+"""A step goes at most so much further than an event that is seen coming: far beyond one there may be no solution."""
+
+
 @dataclass
 class StepStatistics:
     """What a run took."""
@@ -145,6 +149,7 @@ def run_until(
     counts = statistics or StepStatistics()
     step = options.first if step is None else step
     ladder = _Ladder(problem, options, checkpoint, unit)
+    values = [event.value() for event in events]
     try:
         while problem.time < end * (1 - 1e-14):
             now = _next_length(end - problem.time, min(step, options.largest))
@@ -170,12 +175,20 @@ def run_until(
             reached = [event for event in events if abs(event.value()) <= options.event_width]
             growth = min(options.growth, max(0.5, 0.9 / math.sqrt(max(error, 1e-12))))
             step = now * growth if now >= min(step, options.largest) * 0.999 or growth < 1 else step
+            before, values = values, [event.value() for event in events]
+            step = min(step, max(_OVERSHOOT * _ahead(before, values, now), now / 4))
             accepted(now, step)
             if reached:
                 return reached[0], step
     finally:
         ladder.leave()
     return None, step
+
+
+def _ahead(before: Sequence[float], values: Sequence[float], step: float) -> float:
+    """How far away the first event is, if all go on as in the last step."""
+    going = [-b / (b - a) * step for a, b in zip(before, values, strict=True) if a < b < 0]
+    return min(going, default=math.inf)
 
 
 def _next_length(remaining: float, step: float) -> float:

@@ -105,3 +105,22 @@ def test_the_worst_place_is_where_the_residual_is_largest() -> None:
         corners = source.points[source.cells[found.cell]]
         assert np.abs(corners - places[index]).sum(axis=1).min() < 1e-12
     assert worst_place(particle.domain, space, np.zeros(len(places))) is None
+
+
+def test_no_step_is_tried_far_beyond_an_event_that_is_seen_coming() -> None:
+    """The steps double, the event is 10 s away. Catches steps into where there may be no solution."""
+    tried = [1.0]
+
+    class Watched(Stubborn):
+        def attempt(self, step: float) -> None:
+            tried.append(self.time + step)
+            super().attempt(step)
+
+        def restore(self) -> None:
+            tried.append(self.time)
+
+    problem = Watched("", until=0.0)
+    event = Event("far enough", lambda: tried[-1] - 11.0)
+    found, _ = run_until(problem, 100.0, StepOptions(first=1.0, growth=2.0, event_width=1e-6), events=[event])
+    assert found is event and problem.time == pytest.approx(11.0, abs=1e-5)
+    assert max(tried) < 14.0  # 16 if steps just double
