@@ -34,6 +34,7 @@ class Look:
 _LOOKS: tuple[tuple[str, Look], ...] = (
     ("damage", Look("inferno", "Inferno (matplotlib)", ends=(0.0, 1.0))),
     ("gap", Look("magma", "Magma (matplotlib)")),
+    ("transfer", Look(ends=(0.0, 1.0))),
     ("lithiation", Look()),
     ("von mises", Look("plasma", "Plasma (matplotlib)")),
     ("stress", Look("coolwarm", "Cool to Warm", centred=True)),

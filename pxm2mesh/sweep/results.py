@@ -169,7 +169,9 @@ def _figure(result: SweepResult, shown: Sequence[str]) -> str:
     figure = Figure(figsize=(4.1 * columns, 2.9 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, heading in zip(panels, shown, strict=False):
-        _panel(panel, result, heading, axis)
+        short = _short(heading)
+        title = short if sum(_short(other) == short for other in shown) == 1 else heading
+        _panel(panel, result, heading, axis, title.replace("_", " "))
     for panel in panels[len(shown) :]:
         panel.remove()
     handles, labels = panels[0].get_legend_handles_labels()
@@ -203,7 +205,12 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _panel(panel: Axes, result: SweepResult, heading: str, axis: str) -> None:
+def _short(heading: str) -> str:
+    """Without the method."""
+    return heading.partition(" (")[0]
+
+
+def _panel(panel: Axes, result: SweepResult, heading: str, axis: str, title: str) -> None:
     places = list(dict.fromkeys(str(s.parameters[axis]) for s in result.states))
     numbers = [_number(place) for place in places]
     units = {place.split()[-1] for place in places if len(place.split()) == 2}
@@ -227,7 +234,6 @@ def _panel(panel: Axes, result: SweepResult, heading: str, axis: str) -> None:
         panel.set_xticks(range(len(places)), places)
     unit = f" [{units.pop()}]" if numeric and units else ""
     panel.set_xlabel(f"{axis.replace('_', ' ')}{unit}", fontsize=9)
-    title = heading.partition(" (")[0].replace("_", " ")
     panel.set_title(
         title if result.units[heading] == "1" else f"{title} [{result.units[heading]}]",
         fontsize=9,
