@@ -53,7 +53,8 @@ class CrackingSolid:
         domain: The body alone.
         material: With elastic, swelling and fracture parts.
         lithium: What is in it.
-        body: What cracks, with the chemical strain of that lithium.
+        body: What cracks.
+        x: The state of lithiation that the body swells with.
 
     Attributes:
         time: s.
@@ -61,9 +62,11 @@ class CrackingSolid:
         alternations: Of all steps kept.
     """
 
-    def __init__(self, domain: Domain, material: Material, lithium: Lithium, body: PhaseField) -> None:
-        self.domain, self.lithium, self.body = domain, lithium, body
-        self._before = {f: f.copy() for f in (body.displacement, body.damage, lithium.x)}
+    def __init__(
+        self, domain: Domain, material: Material, lithium: Lithium, body: PhaseField, x: fem.Function
+    ) -> None:
+        self.domain, self.lithium, self.body, self._x = domain, lithium, body, x
+        self._before = {f: f.copy() for f in (body.displacement, body.damage, x)}
         self._work_form = fem.form(self._work_of_step(material))
         self.time, self.work, self.alternations = 0.0, 0.0, 0
         self._last = 0
@@ -80,7 +83,7 @@ class CrackingSolid:
             return ufl.diff(self.body.stiffness_left(damage) * plus + minus, strain)
 
         both = stress(*self._before) + stress(*self._before.values())
-        swelling = [chemical_strain(material, x) for x in (self.lithium.x, self._before[self.lithium.x])]
+        swelling = [chemical_strain(material, x) for x in (self._x, self._before[self._x])]
         return -ufl.inner(both, swelling[0] - swelling[1]) / 2 * self.domain.dx()
 
     def keep(self) -> None:
@@ -200,7 +203,7 @@ class CrackingParticles(CrackingSolid):
         body = cracking_body(
             domain, material, physics, self.diffusion.x, lambda space: three_points(domain, space)
         )
-        super().__init__(domain, material, self.diffusion, body)
+        super().__init__(domain, material, self.diffusion, body, self.diffusion.x)
 
     def reverse(self, sign: float) -> None:
         """Lithium moves at ``sign`` times the rate from now on."""

@@ -189,13 +189,21 @@ class GivenLithium:
 
     Attributes:
         x: State of lithiation.
+        mean_x: Its mean in each cell: strain is constant there, so swelling has to be, else stress comes from nothing.
     """
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
         self.x = fem.Function(fem.functionspace(domain.mesh, ("Lagrange", 1)))
+        self.mean_x = fem.Function(domain.cellwise)
         self._integral = fem.form(self.x * domain.dx())
         self._volume = domain.volume()
+
+    def set(self, values: Floats | None) -> None:
+        """Take values of the points of the mesh, which rank 0 has."""
+        scatter_nodes(self.domain, self.x, values)
+        corners = self.x.x.array[np.asarray(self.x.function_space.dofmap.list)]
+        self.mean_x.x.array[np.asarray(self.domain.cellwise.dofmap.list)[:, 0]] = corners.mean(axis=1)
 
     def mean(self) -> float:
         """Mean x over the volume."""
@@ -234,13 +242,24 @@ class CrackingSubmodel(CrackingSolid):
         )
         self.states: list[float] = (cut.times[1:] - cut.times[0]).tolist()
         self._domain, self._given, self._body = domain, given, body
+        self._find_scale()
         self._impose(0.0)
         body.solve()
         body.accept()
         self._forces = body.forces()
-        super().__init__(domain, material, given, body)
+        super().__init__(domain, material, given, body, given.mean_x)
         self.work = body.total_energy()
         self.keep()
+
+    def _find_scale(self) -> None:
+        """What residuals are small against: forces if nothing gave way. A free particle has none but noise."""
+        body, comm = self._body, self._domain.comm
+        for time in self.states:
+            self._impose(time)
+            for values in (self._prescribed.x.array, 0.0):
+                body.displacement.x.array[:] = values
+                size = math.sqrt(comm.allreduce(float((body.forces() ** 2).sum())))
+                body.scales[0] = max(body.scales[0], size)
 
     def _conditions(self, domain: Domain, space: fem.FunctionSpace) -> list[Any]:
         """Displaced as in the electrode; on box faces along the normal only, as its mirrors and plates do."""
@@ -264,7 +283,7 @@ class CrackingSubmodel(CrackingSolid):
         displacement = x = None
         if found is not None and parent is not None:
             displacement, x = found[0][parent], found[1][parent]
-        scatter_nodes(domain, self._given.x, x)
+        self._given.set(x)
         scatter_nodes(domain, self._prescribed, displacement)
         table = self._prescribed.x.array.reshape(-1, 3)
         for face, constant in self._faces.items():
