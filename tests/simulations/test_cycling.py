@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from cycling_cases import BONDS, bonded_particle, cycle_rows, library_law, study_folder
 from test_charge import rows, run, start_and_kill
+from test_damage_studies import FATIGUE as TIRES
+from test_damage_studies import cracking_folder, rows_of, solve
 
 from simulations.base.stepping import StepOptions, run_until
 
@@ -33,11 +35,11 @@ def effective_contact(pressure: str, seconds: float = 1000.0) -> list[float]:
 
 
 def test_contact_falls_with_the_strain_of_the_lattice_and_rises_with_pressure() -> None:
-    """Catches a pressure with the wrong sign, and contact that comes back while the particle still shrinks."""
-    low, high = effective_contact("5 MPa"), effective_contact("50 MPa")
-    for left in (low, high):
+    """Catches a pressure with the wrong sign, contact that comes back, and pressed faces that do not conduct."""
+    low, high, highest = (effective_contact(f"{pressure} MPa") for pressure in (5, 50, 150))
+    for left in (low, high, highest):
         assert left[0] > 0.999 and all(b <= a + 1e-3 for a, b in pairwise(left))
-    assert low[-1] < 0.9 and high[-1] > low[-1] + 0.02
+    assert low[-1] < 0.9 and low[-1] + 0.02 < high[-1] < highest[-1]
 
 
 def test_a_cycle_loses_contact_on_charge_and_finds_a_part_of_it_again(tmp_path: Path) -> None:
@@ -91,6 +93,27 @@ def test_v32_cycles_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> Non
     for one_row, other_row in zip(rows(whole), rows(killed), strict=True):
         for name in ("time [s]", "voltage [V]", "largest gap [um]", "effective contact fraction [1]"):
             assert float(other_row[name]) == pytest.approx(float(one_row[name]), rel=1e-10), name
+
+
+def test_v32_cycles_of_cracking_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> None:
+    """Catches an accumulated energy, or which cycles were resolved, that are not in the checkpoint."""
+    whole, killed = (
+        cracking_folder(tmp_path / name, TIRES, rate=1, until=0.7, steps=2) for name in ("whole", "killed")
+    )
+    solve(whole)
+    start_and_kill(killed, checkpoint="cracking.npz")
+    assert "going on at t = " in solve(killed)
+    for table in ("cycles.csv", "scalars.csv"):
+        one, other = (
+            [
+                {name: value for name, value in row.items() if name != "wall time [s]"}
+                for row in rows_of(folder, table)
+            ]
+            for folder in (whole, killed)
+        )
+        assert len(one) == len(other) > 3
+        for wanted, found in zip(one, other, strict=True):
+            assert found == pytest.approx(wanted, rel=1e-10, abs=1e-12)
 
 
 @pytest.mark.verify
