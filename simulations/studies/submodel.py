@@ -189,21 +189,13 @@ class GivenLithium:
 
     Attributes:
         x: State of lithiation.
-        mean_x: Its mean in each cell: strain is constant there, so swelling has to be, else stress comes from nothing.
     """
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
         self.x = fem.Function(fem.functionspace(domain.mesh, ("Lagrange", 1)))
-        self.mean_x = fem.Function(domain.cellwise)
         self._integral = fem.form(self.x * domain.dx())
         self._volume = domain.volume()
-
-    def set(self, values: Floats | None) -> None:
-        """Take values of the points of the mesh, which rank 0 has."""
-        scatter_nodes(self.domain, self.x, values)
-        corners = self.x.x.array[np.asarray(self.x.function_space.dofmap.list)]
-        self.mean_x.x.array[np.asarray(self.domain.cellwise.dofmap.list)[:, 0]] = corners.mean(axis=1)
 
     def mean(self) -> float:
         """Mean x over the volume."""
@@ -247,7 +239,7 @@ class CrackingSubmodel(CrackingSolid):
         body.solve()
         body.accept()
         self._forces = body.forces()
-        super().__init__(domain, material, given, body, given.mean_x)
+        super().__init__(domain, material, given, body, given.x)
         self.work = body.total_energy()
         self.keep()
 
@@ -283,7 +275,7 @@ class CrackingSubmodel(CrackingSolid):
         displacement = x = None
         if found is not None and parent is not None:
             displacement, x = found[0][parent], found[1][parent]
-        self._given.set(x)
+        scatter_nodes(domain, self._given.x, x)
         scatter_nodes(domain, self._prescribed, displacement)
         table = self._prescribed.x.array.reshape(-1, 3)
         for face, constant in self._faces.items():
