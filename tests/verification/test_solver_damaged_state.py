@@ -15,7 +15,7 @@ from simulations.models.damaged_state import Conductors, DamagedState
 from simulations.shapes import ball, layers
 
 PAIR = "NMC | LPSCl"
-LAW = CohesiveLaw(strength=100.0, fracture_energy=1.0)
+LAW = CohesiveLaw(strength=100.0, fracture_energy=1.0, restored=0.0)
 HALF_CELL = Conductors(("NMC",), {"LPSCl": 1.0}, {"NMC": 1.0}, exchange={PAIR: 10.0})
 RADIUS = (0.1 * 8 * 3 / (4 * math.pi)) ** (1 / 3)
 """A tenth of the volume of a simple cubic lattice."""
