@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 BROKEN = 0.99
 """Damage from which a bond counts as broken, even while its faces touch."""
 _STATE = (
-    "damage", "opened", "separation", "dissipated", "viscous", "fatigue", "last_energy", "stored",
+    "damage", "opened", "separation", "dissipated", "viscous", "fatigue", "pace", "last_energy", "stored",
     "traction", "drag", "parted",
 )  # fmt: skip
 
@@ -76,6 +76,7 @@ class CohesiveInterfaces:
         drag: (n, q, 3) MPa, the viscous part of it.
         parted: (n, q, 3) µm, the jump at the beginning of the step.
         fatigue: (n, q) J/m², accumulated ⟨Δ(1−D)½Kδ²⟩₊.
+        pace: (n, q) J/m², what the last cycle has added to it.
 
     Raises:
         UsageError: No law, or the domain is not cut there.
@@ -94,7 +95,7 @@ class CohesiveInterfaces:
         self.separation, self.parted = np.zeros((*shape, 3)), np.zeros((*shape, 3))
         self.traction, self.drag = np.zeros((*shape, 3)), np.zeros((*shape, 3))
         self.viscous, self.stored = np.zeros(shape), np.zeros(shape)
-        self.fatigue, self.last_energy = np.zeros(shape), np.zeros(shape)
+        self.fatigue, self.pace, self.last_energy = np.zeros(shape), np.zeros(shape), np.zeros(shape)
 
     # -- what the solver asks for ------------------------------------------------------------------
 

@@ -20,6 +20,15 @@ class BondHistory:
     def __init__(self, bonds: CohesiveInterfaces) -> None:
         self.bonds = bonds
 
+    @property
+    def pace(self) -> Floats:
+        """What the last cycle has added to the accumulated energy."""
+        return self.bonds.pace.ravel()
+
+    @pace.setter
+    def pace(self, added: Floats) -> None:
+        self.bonds.pace = added.reshape(self.bonds.fatigue.shape)
+
     def history(self) -> Floats:
         """Accumulated energy at all points."""
         return self.bonds.fatigue.ravel().copy()

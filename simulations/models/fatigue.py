@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import digamma
 
 from pxm2mesh.errors import StudyError
 from pxm2mesh.study.damage import Fatigue
@@ -67,7 +68,13 @@ class JumpOptions:
 
 
 class Cyclic(Protocol):
-    """What goes through the same cycle many times."""
+    """What goes through the same cycle many times.
+
+    Attributes:
+        pace: What the last resolved cycle has added to the history, zero before the first; a part of the state.
+    """
+
+    pace: Floats
 
     def cycle(self) -> None:
         """Resolve one cycle and keep it."""
@@ -107,7 +114,6 @@ class CycleRecord:
         spent: Cycles resolved in all, those taken back included.
         done: Cycles that are over, those jumped over included.
         since: Cycles resolved since the last jump, and the one it was judged by.
-        pace: `Cyclic.amount` of what the last resolved cycle has added to the history.
         limit: Longest jump that may be tried next; 0 before the first.
     """
 
@@ -118,7 +124,6 @@ class CycleRecord:
     done: int = 0
     since: int = 0
     limit: int = 0
-    pace: float = 0.0
 
 
 def run_cycles(
@@ -132,10 +137,10 @@ def run_cycles(
     """Go through many cycles, resolving few of them.
 
     After ``resolve`` cycles what accumulates is extrapolated over as many cycles as change neither the indicator nor
-    damage by more than ``largest_change``: by the rate r of the last cycle, or r/(1 + s k) in the k-th cycle where the
-    rate falls, as it did from the last but one to the last. One cycle is then resolved: if it changes the indicator
-    otherwise than was extrapolated, by more than ``agreement``, or damage by more than twice ``largest_change``, the
-    jump is taken back and half as long.
+    damage by more than ``largest_change``: by the rate r of the last cycle or, at points where the one before had a
+    higher rate r₀, by r/(1 + s k) in the k-th cycle, s = 1 − r/r₀ (exact for rates that fall as 1/n, as those of bonds
+    do that come off). One cycle is then resolved: if it changes the indicator otherwise than was extrapolated, by more
+    than ``agreement``, or damage by more than twice ``largest_change``, the jump is taken back and half as long.
 
     Args:
         problem: What is cycled.
@@ -155,32 +160,55 @@ def run_cycles(
     record = CycleRecord() if record is None else record
     record.limit = record.limit or options.longest
     while record.done < cycles:
-        damage, before = problem.damaged(), record.pace
-        rate = _resolve(problem, record)
+        damage, before = problem.damaged(), problem.pace
+        _resolve(problem, record)
         wear = problem.amount(problem.damaged() - damage)
-        slowing = max(before / record.pace - 1, 0.0) if record.pace > 0 else 0.0
         record.since += 1
         _keep(record, 1, accepted)
         if record.since < options.resolve:
             continue
         record.since = 0
-        length = min(_length(problem, rate, slowing, wear, options), record.limit, cycles - record.done - 1)
+        trend = _Trend(problem.pace, before)
+        length = min(_length(problem, trend, wear, options), record.limit, cycles - record.done - 1)
         if length < 2:
             record.limit = min(2 * record.limit, options.longest)
             continue
-        _jump(problem, record, rate, slowing, length, options, accepted)
+        _jump(problem, record, trend, length, options, accepted)
     return record
 
 
+class _Trend:
+    """What each of the next cycles adds to a history, from what the last two did.
+
+    Args:
+        last: Of the last cycle.
+        before: Of the one before; zero where it is not known.
+    """
+
+    def __init__(self, last: Floats, before: Floats) -> None:
+        self.last = last
+        self.slowing = np.clip(1 - last / np.where(before > 0, before, np.inf), 0, 1) * (before > 0)
+
+    def of(self, cycle: int) -> Floats:
+        """In the k-th cycle from now."""
+        return np.asarray(self.last / (1 + self.slowing * cycle))
+
+    def over(self, cycles: int) -> Floats:
+        """In the next k cycles together."""
+        inverse = 1 / np.maximum(self.slowing, 1e-6)
+        harmonic = inverse * (digamma(inverse + cycles + 1) - digamma(inverse + 1))
+        return np.asarray(self.last * np.where(self.slowing > 1e-6, harmonic, cycles))
+
+
 def _jump(
-    problem: Cyclic, record: CycleRecord, rate: Floats, slowing: float, length: int, options: JumpOptions,
+    problem: Cyclic, record: CycleRecord, trend: _Trend, length: int, options: JumpOptions,
     accepted: Callable[[int], None],
 ) -> None:  # fmt: skip
     """Extrapolate over ``length`` cycles and resolve the next; take it back where the rate is another one."""
-    kept, damage, pace = problem.state(), problem.damaged(), record.pace
-    problem.extrapolate(problem.history() + _rates(length, slowing) * rate)
+    kept, damage = problem.state(), problem.damaged()
+    problem.extrapolate(problem.history() + trend.over(length))
     before = problem.history()
-    now, expected = problem.indicator(before), problem.indicator(before + rate / (1 + (length + 1) * slowing))
+    now, expected = problem.indicator(before), problem.indicator(before + trend.of(length + 1))
     _resolve(problem, record)
     wear = problem.amount(problem.damaged() - damage)
     wrong = problem.amount(problem.indicator(problem.history()) - expected)
@@ -188,7 +216,6 @@ def _jump(
     if error > options.agreement or wear > 2 * options.largest_change:
         problem.restore(kept)
         record.rejected += 1
-        record.pace = pace
         record.limit = max(length // 2, 1)
         log.info("cycle %d: a jump over %d errs by %.2g, adds %.2g of damage and is taken back",
                  record.done, length, error, wear)  # fmt: skip
@@ -206,29 +233,23 @@ def _keep(record: CycleRecord, cycles: int, accepted: Callable[[int], None]) -> 
     accepted(record.done)
 
 
-def _resolve(problem: Cyclic, record: CycleRecord) -> Floats:
-    """One cycle; what it adds to the history."""
+def _resolve(problem: Cyclic, record: CycleRecord) -> None:
+    """One cycle."""
     before = problem.history()
     problem.cycle()
     record.spent += 1
-    rate = np.asarray(problem.history() - before)
-    record.pace = problem.amount(rate)
-    return rate
+    problem.pace = np.asarray(problem.history() - before)
 
 
-def _rates(cycles: int, slowing: float) -> float:
-    """What so many cycles add, in rates of the last one."""
-    return float(np.sum(1 / (1 + slowing * np.arange(1, cycles + 1))))
-
-
-def _length(problem: Cyclic, rate: Floats, slowing: float, wear: float, options: JumpOptions) -> int:
+def _length(problem: Cyclic, trend: _Trend, wear: float, options: JumpOptions) -> int:
     """The most cycles over which nothing changes too much, by bisection: the indicator need not be linear."""
     history = problem.history()
-    now = problem.indicator(history)
+    now, pace = problem.indicator(history), problem.amount(trend.last)
 
     def change(cycles: int) -> float:
-        lost = problem.indicator(history + _rates(cycles, slowing) * rate) - now
-        return max(problem.amount(lost), _rates(cycles, slowing) * wear)
+        more = trend.over(cycles)
+        lost = problem.amount(problem.indicator(history + more) - now)
+        return max(lost, wear * problem.amount(more) / pace if pace > 0 else wear * cycles)
 
     low, high = 0, options.longest
     if change(high) <= options.largest_change:

@@ -68,6 +68,15 @@ class CrackCycles:
             raise ValueError("a solid without a fatigue threshold does not change in cycles")
         self.solid, self.loads = solid, tuple(loads)
 
+    @property
+    def pace(self) -> Floats:
+        """What the last cycle has added to ᾱ."""
+        return np.array(self.solid.pace.x.array)
+
+    @pace.setter
+    def pace(self, added: Floats) -> None:
+        self.solid.pace.x.array[:] = added
+
     def cycle(self) -> None:
         """Balance each load of the cycle."""
         for load in self.loads:

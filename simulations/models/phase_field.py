@@ -141,6 +141,7 @@ class PhaseField:
         lower: Smallest d allowed: what it was. Set it to 1 where a crack is from the beginning.
         upper: Largest d allowed: 0 where nothing may break.
         fatigue: ᾱ in each cell, MPa.
+        pace: What the last cycle has added to it, MPa.
         last_driving: g(d) ψ⁺ of each cell when damage was last accepted, MPa.
         toughness_left: Share of G_c that fatigue has left in each cell.
 
@@ -175,6 +176,7 @@ class PhaseField:
         self.lower, self.upper = fem.Function(scalar), fem.Function(scalar)
         self.upper.x.array[:] = 1.0
         self.fatigue = fem.Function(cellwise, name="accumulated energy [MPa]")
+        self.pace = fem.Function(cellwise)
         self.toughness_left = fem.Function(cellwise)
         self.toughness_left.x.array[:] = 1.0
         self.last_driving = fem.Function(cellwise)
@@ -370,14 +372,14 @@ class PhaseField:
         return {
             "displacement": self.displacement.x.array.copy(), "damage": self.damage.x.array.copy(),
             "lower": self.lower.x.array.copy(), "fatigue": self.fatigue.x.array.copy(),
-            "driving": self.last_driving.x.array.copy(),
+            "driving": self.last_driving.x.array.copy(), "pace": self.pace.x.array.copy(),
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, Floats]) -> None:
         """Go back to what `state` returned."""
         self.displacement.x.array[:], self.damage.x.array[:] = state["displacement"], state["damage"]
         self.lower.x.array[:], self.fatigue.x.array[:] = state["lower"], state["fatigue"]
-        self.last_driving.x.array[:] = state["driving"]
+        self.last_driving.x.array[:], self.pace.x.array[:] = state["driving"], state["pace"]
         self.weaken()
 
     # -- what came of it -----------------------------------------------------------------------------

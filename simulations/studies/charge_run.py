@@ -163,7 +163,7 @@ class ChargeRun:
     def _save(self) -> None:
         """The state of the last accepted step; solvers forget, so that a continued run does the very same.
 
-        Nothing is saved in cycles from whose change the next ones are extrapolated: a continued run repeats them.
+        Nothing is saved within cycles from whose change the next ones are extrapolated: a continued run repeats them.
         """
         if not self._may_save():
             return
@@ -189,7 +189,12 @@ class ChargeRun:
 
     def _may_save(self) -> bool:
         fatigue = self.task.physics.fatigue
-        return fatigue is None or not (self.on_trial or self.record.since >= fatigue.resolve - 1)
+        if fatigue is None:
+            return True
+        # complete cycles since the last jump: those before the last two do not count, whole ones are in the state
+        within = self.position > 0 or self.next_step is not None
+        least = fatigue.resolve - 2 if within else fatigue.resolve
+        return not self.on_trial and self.record.since < least
 
     def _last_good(self) -> str:
         """Write the last accepted state, and say where."""

@@ -159,6 +159,7 @@ class CrackingSolid:
         nodes = {"displacement": body.displacement, "damage": body.damage, "lower": body.lower}
         return {**nodes, **self.lithium.state()["nodes"]}, {
             "fatigue": body.fatigue,
+            "pace": body.pace,
             "driving": body.last_driving,
         }
 

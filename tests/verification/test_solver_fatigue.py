@@ -64,6 +64,7 @@ class Growth:
 
     def __init__(self, exponent: float) -> None:
         self.value, self.exponent, self.resolved = np.array([0.02]), exponent, 0
+        self.pace = np.zeros(1)
 
     def cycle(self) -> None:
         self.value = self.value + 1e-3 * (1 + self.value) ** self.exponent
@@ -85,10 +86,10 @@ class Growth:
         return float(np.abs(change).max())
 
     def state(self) -> dict[str, np.ndarray]:
-        return {"value": self.value.copy()}
+        return {"value": self.value.copy(), "pace": self.pace.copy()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        self.value = state["value"]
+        self.value, self.pace = state["value"], state["pace"]
 
 
 @pytest.mark.parametrize("exponent", [0.0, 2.0])
@@ -103,6 +104,29 @@ def test_jumps_over_cycles_stay_near_all_cycles_resolved(exponent: float) -> Non
     assert record.spent == jumped.resolved < 100
     assert jumped.value == pytest.approx(every.value, rel=0.1)
     assert all(error <= 0.1 for _, _, error in record.jumps)
+
+
+class Fading(Growth):
+    """c ln(1 + n/m) after n cycles: three points, of which one hardly slows down."""
+
+    scale, age = np.array([0.02, 0.05, 1e3]), np.array([3.0, 30.0, 1e7])
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self.value, self.pace = np.zeros(3), np.zeros(3)
+
+    def cycle(self) -> None:
+        self.value = self.value + self.scale * np.log1p(np.exp(-self.value / self.scale) / self.age)
+        self.resolved += 1
+
+
+def test_each_point_slows_down_at_its_own_pace() -> None:
+    """Catches one slowing for all points (as many jumps are taken back as kept), and slowing by r₀/r − 1."""
+    problem = Fading()
+    record = run_cycles(problem, 300, JumpOptions(resolve=2))
+    expected = problem.scale * np.log1p(300 / problem.age)
+    assert record.rejected == 0 and record.spent < 12
+    assert problem.value == pytest.approx(expected, rel=0.01)
 
 
 def test_a_jump_that_errs_is_taken_back() -> None:
