@@ -76,6 +76,9 @@ def main() -> None:
     parser.add_argument("--pressure", default="5 MPa")
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--every", action="store_true", help="no fatigue, and so no jumps")
+    parser.add_argument(
+        "--longest", type=int, default=1000, help="cycles in one jump; 1 computes every cycle"
+    )
     parser.add_argument("--folder", type=Path, help="keep the results here")
     parser.add_argument("--resume", action="store_true", help="go on in the folder")
     given = parser.parse_args()
@@ -83,7 +86,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not given.resume:
         say(f"{make_mesh(given.size, given.cell_size, None, folder)} cells")
-        fatigue = "" if given.every else FATIGUE
+        fatigue = "" if given.every else f"{FATIGUE}longest = {given.longest}\n"
         study = STUDY.format(rate=given.rate, cycles=given.cycles, pressure=given.pressure, fatigue=fatigue)
         (folder / "study.toml").write_text(study)
     command = [sys.executable, "-m", "simulations", str(folder)] + ([] if given.resume else ["--fresh"])

@@ -78,15 +78,16 @@ def test_a_cycle_loses_contact_on_charge_and_finds_a_part_of_it_again(tmp_path: 
     assert facts["ended"] == "all of 2 cycle(s) are over" and "no reaction layer" in facts["damage"]
 
 
+@pytest.mark.verify
 def test_v32_cycles_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> None:
-    """Catches damage, accumulated energy, contact or sums of a cycle that are not in the checkpoint."""
+    """Killed before a jump. Catches damage, energy, the pace of the last cycle or sums missing in the checkpoint."""
     whole, killed = (
-        study_folder(tmp_path / "whole", bonds=FATIGUE, mild=True),
-        study_folder(tmp_path / "killed", bonds=FATIGUE, mild=True),
+        study_folder(tmp_path / name, cycles=8, bonds=FATIGUE, mild=True) for name in ("whole", "killed")
     )
     run(whole)
     start_and_kill(killed)
     assert "going on at t = " in run(killed)
+    assert sum(row["cycles jumped before"] for row in cycle_rows(whole)) > 0
     for one, other in zip(cycle_rows(whole), cycle_rows(killed), strict=True):
         for name in set(one) - {"wall time [s]", "lithium balance [1]"}:  # the balance is rounding
             assert other[name] == pytest.approx(one[name], rel=1e-10, nan_ok=True), name
