@@ -55,7 +55,7 @@ spent = 0.05
 [output]
 folder = "."
 """
-FATIGUE = "\n[physics.fatigue]\nresolve = 2\nlargest_change = 0.1\nagreement = 0.2\n"
+FATIGUE = "\n[physics.fatigue]\nresolve = 2\nlargest_change = 0.1\nagreement = 0.3\n"
 COLUMNS = (
     "cycle", "cycles jumped before", "steps", "capacity discharged [mAh/g]", "voltage hysteresis [V]",
     "effective contact fraction, charged [1]", "effective contact fraction, discharged [1]",
