@@ -399,6 +399,9 @@ class HalfCell:
         self.linear_iterations += self._solver.solve(self._vector, self._update, rtol=rtol).iterations
         self.iterations += 1
         change = self._array(self._update) * -1.0
+        change[self._held] = (
+            0.0  # a Krylov method moves what is held by its tolerance, and nothing would bring it back
+        )
         raise_by = 0.0
         if missing is not None:
             response = self._response(derivatives)
@@ -445,9 +448,12 @@ class HalfCell:
         compat.add_ghosts(self._right)
         self._right.scale(-1.0)
         self._right.array[self._held[self._held < self._owned]] = 0.0
-        found = self._solver.solve(self._right, self._lifted, rtol=_RESPONSE, warm=True)
-        self.linear_iterations += found.iterations
-        return np.asarray(self._array(self._lifted) + self._lift.x.array)
+        self.linear_iterations += self._solver.solve(
+            self._right, self._lifted, rtol=_RESPONSE, warm=True
+        ).iterations
+        found = self._array(self._lifted)
+        found[self._held] = 0.0
+        return np.asarray(found + self._lift.x.array)
 
     @staticmethod
     def _array(vector: PETSc.Vec) -> Floats:

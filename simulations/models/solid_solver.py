@@ -403,6 +403,9 @@ class SolidSolver:
         """Solve with the tangent, and see to it that the preconditioner is still good."""
         assert self._solver is not None
         found = self._solver.solve(right, solution, warm=warm).iterations
+        self._release(
+            solution
+        )  # a Krylov method moves what is held by its tolerance, and nothing would bring it back
         if self.options.lazy and not self._direct:
             if not self._fresh_iterations:
                 self._fresh_iterations = max(found, 5)
