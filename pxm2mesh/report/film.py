@@ -49,7 +49,10 @@ def shoot(spec: dict[str, Any]) -> None:
 def _read(reader: Any, time: float, labels: list[int]) -> Any:
     reader.set_active_time_value(time)
     grid = reader.read().combine()
-    return grid.extract_cells(np.flatnonzero(np.isin(grid.cell_data["phase"], labels)))
+    chosen = np.flatnonzero(np.isin(grid.cell_data["phase"], labels))
+    if not len(chosen):
+        raise ValueError("the phases to be shown have no cells")
+    return grid.extract_cells(chosen)
 
 
 def _values(grid: Any, field: str) -> npt.NDArray[np.float64]:

@@ -129,7 +129,7 @@ def _shown(folder: Path, series: Series, field: str, asked: Sequence[str]) -> li
     if asked:
         return list(asked)
     table = RunContents(folder).phases if _on_interfaces(field) else None
-    active = [p.name for p in table or () if p.role == "active" and p.name in series.phases]
+    active = [p.name for p in table or () if p.role in ("active", "anode") and p.name in series.phases]
     return active or list(series.phases)
 
 

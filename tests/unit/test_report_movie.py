@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from PIL import Image
 
 from pxm2mesh.errors import DataError, UsageError
+from pxm2mesh.phases import PhaseTable
 from pxm2mesh.report.looks import look_of, read_series
-from pxm2mesh.report.movie import MovieOptions, encode, make_movie
+from pxm2mesh.report.movie import MovieOptions, _shown, encode, make_movie
 from pxm2mesh.report.paraview import write_paraview_states
 from simulations.shapes import ball
 
@@ -114,3 +116,12 @@ def test_the_state_script_runs_and_shows_the_fields(run: Path) -> None:
     assert any("PVDReader" in call and str(run / "results.pvd") in call for call in said)
     assert any("ColorBy" in call and "damage [1]" in call for call in said)
     assert any(call.startswith("ScaleFactor=5") for call in said)  # 0.05 of the sample over 0.01
+
+
+def test_of_a_field_at_interfaces_particles_and_anode_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a full cell whose NMC is not in the mesh: nothing was left to be drawn."""
+    phases = PhaseTable({"void": 0, "collector": 1, "anode": 2, "NMC": 4})
+    monkeypatch.setattr("pxm2mesh.report.movie.RunContents", lambda folder: SimpleNamespace(phases=phases))
+    series: Any = SimpleNamespace(phases={"collector": 1, "anode": 2, "NMC": 4})
+    assert _shown(Path(), series, "interface damage [1]", ()) == ["anode", "NMC"]
+    assert _shown(Path(), series, "displacement [um]", ()) == ["collector", "anode", "NMC"]

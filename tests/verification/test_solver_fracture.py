@@ -13,9 +13,11 @@ from fracture_cases import at, held, notched, plate
 from mpi4py import MPI
 
 from pxm2mesh.errors import GeometryError
+from simulations.base.domain import Domain
 from simulations.models.phase_field import Part, PhaseField, PhaseFieldOptions
 from simulations.models.phase_field_splits import SPLITS
 from simulations.models.stress_laws import Moduli
+from simulations.shapes import ball
 
 LENGTH = 0.1
 
@@ -206,3 +208,48 @@ def test_acceleration_takes_fewer_alternations_to_the_same_crack() -> None:
         found[depth] = (count, solid.total_energy())
     assert found[5][0] < 0.8 * found[0][0]
     assert found[5][1] == pytest.approx(found[0][1], rel=1e-5)
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize(("way", "split", "inside"), [
+    ("discharged", "star-convex", True), ("discharged", "volumetric-deviatoric", True),
+    ("charged", "volumetric-deviatoric", False),
+])  # fmt: skip
+def test_a_ball_breaks_where_it_is_in_tension(way: str, split: Any, inside: bool) -> None:
+    """Strain a ρ² of a steady current: 2Ea/(5(1 − ν)) (1 − ρ²) along, (1 − 2ρ²) around the radius; ψ⁺ = 3G_c/(16ℓ).
+
+    Discharged, the centre is in tension all around and breaks first; charged, the surface. Catches a shrinking strain
+    that is counted as tension, and compression of the surface that drives a crack.
+    """
+    young, poisson, length = 140e3, 0.3, 0.15
+    domain = Domain.from_mesh(ball({"NMC": 1.0}, cells=9))
+    amplitude, square = fem.Constant(domain.mesh, 0.0), fem.Function(domain.cellwise)
+    corners = domain.mesh.geometry.x[domain.mesh.geometry.dofmap]
+    square.x.array[domain.cellwise.dofmap.list[:, 0]] = (corners.mean(axis=1) ** 2).sum(axis=1)
+    swelling = amplitude * square * ufl.Identity(3)
+    part = Part(domain.dx(), Moduli.from_young(young, poisson), 1.0, swelling)
+
+    def mirrors(space: fem.FunctionSpace) -> list[Any]:
+        found = []
+        for i, face in enumerate(("x-", "y-", "z-")):
+            dofs = (3 * domain.dofs_on(space, face) + i).astype(np.int32)
+            found.append(fem.dirichletbc(np.float64(0.0), dofs, space.sub(i)))
+        return found
+
+    solid = PhaseField(
+        domain.mesh, [part], mirrors, PhaseFieldOptions(length, split=split, cells_per_length=1)
+    )
+    energy = 3 * (1 - 2 * poisson) / 2 if inside else 1 - poisson  # tension along three axes, and along two
+    stress = np.sqrt(3 / (16 * length * energy) * young)
+    onset = stress * 5 * (1 - poisson) / (2 * young) * (1 if way == "discharged" else -1)
+    radius = np.linalg.norm(solid.damage.function_space.tabulate_dof_coordinates(), axis=1)
+    for share in (0.85, 1.15 if inside else 1.5):  # the cells at the surface do not reach it
+        amplitude.value = share * onset
+        solid.solve()
+        damage = solid.damage.x.array
+        if share < 1:
+            assert damage.max() < 1e-6
+        else:
+            where = radius[np.argmax(damage)]
+            assert damage.max() > 1e-3 and (where < 0.35 if inside else where > 0.9)
+            assert damage[radius > 0.9 if inside else radius < 0.35].max() < damage.max() / 2
