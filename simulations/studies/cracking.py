@@ -26,6 +26,9 @@ from simulations.models.phase_field_splits import strain3
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
+QUADRATURE = {"quadrature_degree": 2}
+"""Exact for g(d) times an even strain; that of an electrode of degree 1, so that a submodel swells exactly as there."""
+
 
 class Lithium(Protocol):
     """Lithium in a body that cracks."""
@@ -77,14 +80,14 @@ class CrackingSolid:
         energy = float(material.require("fracture.fracture_energy"))
 
         def stress(displacement: Any, damage: Any, x: Any) -> Any:
-            part = Part(self.domain.dx(), moduli_of(material, x), energy)
+            part = Part(self.domain.dx(**QUADRATURE), moduli_of(material, x), energy)
             strain = ufl.variable(strain3(displacement) - chemical_strain(material, x))
             plus, minus = self.body.densities(part, strain)
             return ufl.diff(self.body.stiffness_left(damage) * plus + minus, strain)
 
         both = stress(*self._before) + stress(*self._before.values())
         swelling = [chemical_strain(material, x) for x in (self._x, self._before[self._x])]
-        return -ufl.inner(both, swelling[0] - swelling[1]) / 2 * self.domain.dx()
+        return -ufl.inner(both, swelling[0] - swelling[1]) / 2 * self.domain.dx(**QUADRATURE)
 
     def keep(self) -> None:
         """What is now is what `restore` goes back to."""
@@ -286,7 +289,7 @@ def cracking_body(
             length,
             math.sqrt(3 * young * energy / (8 * length)),
         )
-    part = Part(domain.dx(), moduli_of(material, x), energy, chemical_strain(material, x))
+    part = Part(domain.dx(**QUADRATURE), moduli_of(material, x), energy, chemical_strain(material, x))
     return PhaseField(domain.mesh, [part], conditions, options)
 
 
