@@ -91,6 +91,12 @@ def solve(folder: Path, *, ranks: int = 1, lock: int | None = None, progress: Pr
         raise _error(code, failure, tail)
 
 
+def ended(folder: Path) -> str:
+    """Why each entry of the study in ``folder`` came to its end, as the solver's record has it."""
+    record = json.loads((folder / "results-record.json").read_text(encoding="utf-8"))
+    return "; ".join(f"{entry['model']} ended: {entry['ended']}" for entry in record["physics"])
+
+
 def solver_command(folder: Path, ranks: int) -> list[str]:
     """The command that solves the study in ``folder``.
 

@@ -275,7 +275,9 @@ def solve(work: Work, progress: Progress) -> Outcome:
         raise DataError(f"the solver ended well but left no {SOLVED} in {work.folder}.")
     found = Quantities.read(work.folder / SOLVED)
     files += tuple(write_paraview_states(work.folder))
-    return Outcome(files, {"ranks": work.ranks, "quantities": len(found)}, line=f"{len(found)} quantities")
+    ended = solver.ended(work.folder)
+    facts = {"ranks": work.ranks, "quantities": len(found), "ended": ended}
+    return Outcome(files, facts, line=f"{len(found)} quantities; {ended}")
 
 
 def report(work: Work, progress: Progress) -> Outcome:

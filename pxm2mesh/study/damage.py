@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from pxm2mesh.study.bonds import Bonds
 from pxm2mesh.study.fields import EnergyPerArea, FilePath, Length, Section, problem
-from pxm2mesh.study.mechanics import Mechanics
+from pxm2mesh.study.mechanics import Mechanics, parse_load
 from pxm2mesh.study.names import PairName, PhaseName
 
 
@@ -53,6 +53,8 @@ class Debonding(Bonds, Mechanics):
     Attributes:
         viscosity: Share of a load over which a bond resists its opening: turns a snap into a fast opening.
         limit: Share of the fracture energy that a point may spend in one increment.
+        cycles: How often to go through the loads, those up to the last ``"hold"`` only once; once in all if absent.
+        fatigue: What cycles do to the toughness; needed with ``cycles``.
     """
 
     model: Literal["debonding"]  # type: ignore[assignment]
@@ -61,6 +63,21 @@ class Debonding(Bonds, Mechanics):
     limit: float = Field(default=0.2, gt=0, le=1)
     steps: int = Field(default=10, ge=1, le=1000)
     write_every: int = Field(default=5, ge=1)
+    cycles: int | None = Field(default=None, ge=1)
+    fatigue: Fatigue | None = None
+
+    @model_validator(mode="after")
+    def _cycles(self) -> Self:
+        _check_cycles(self.cycles, self.fatigue)
+        if self.cycles is not None and self.once == len(self.loads):
+            raise problem('no load is left for the cycles after "hold";', "put one behind it.")
+        return self
+
+    @property
+    def once(self) -> int:
+        """Loads that cycles do not repeat: those up to the last ``"hold"``."""
+        held = [i for i, text in enumerate(self.loads) if parse_load(text).kind == "hold"]
+        return held[-1] + 1 if held else 0
 
 
 class Submodel(Section):
@@ -133,9 +150,13 @@ class Cracking(Section):
                 f"a rate of {self.rate:g}C does not lead from x = {self.initial:g} to {self.until:g};",
                 "a positive rate charges: x falls.",
             )
-        if (self.cycles is None) != (self.fatigue is None):
-            raise problem(
-                "cycles and fatigue belong together;",
-                "give cycles = N and a [physics.fatigue] table, or neither: without it a cycle changes nothing.",
-            )
+        _check_cycles(self.cycles, self.fatigue)
         return self
+
+
+def _check_cycles(cycles: int | None, fatigue: Fatigue | None) -> None:
+    if (cycles is None) != (fatigue is None):
+        raise problem(
+            "cycles and fatigue belong together;",
+            "give cycles = N and a [physics.fatigue] table, or neither: without it a cycle changes nothing.",
+        )

@@ -198,8 +198,11 @@ class CohesiveInterfaces:
         whole = self.interface.integral(np.ones_like(self.damage))
         return self.interface.integral(self._change()) / whole
 
-    def work_error(self) -> float:
+    def work_error(self, most: float = float("inf")) -> float:
         """By how much the trapezoidal rule misses the work on the bonds in this step, as a share of all that they take.
+
+        Args:
+            most: Or as a share of this energy, pJ, if it is less.
 
         Between the ends of the step the separation grows evenly, and the traction has kinks: it rises, then falls. The
         same share is missing from the balance of energy, as the work of the loads is found by the same rule.
@@ -210,7 +213,7 @@ class CohesiveInterfaces:
         missed = self.interface.integral(
             self._stored(now) - self.stored + self._cost(now) + viscous - trapezoid
         )
-        return missed / self.interface.integral(self._whole(now))
+        return missed / min(self.interface.integral(self._whole(now)), most)
 
     def _change(self) -> Floats:
         """(n, q) share of G_c that each point spends in this step."""
@@ -280,10 +283,13 @@ class CohesiveInterfaces:
         return self.interface.integral(volume)
 
     def energies(self) -> dict[str, float]:
-        """Stored in the bonds, dissipated by damage and by viscosity, pJ."""
+        """Stored in the bonds, dissipated by damage and by viscosity in the state that was last accepted, pJ.
+
+        What fatigue has since taken off the toughness breaks bonds in the next step, and counts there.
+        """
         integral = self.interface.integral
         return {
-            "stored": integral(self._stored(self.tractions())),
+            "stored": integral(self.stored),
             "dissipated": integral(self.dissipated),
             "viscous": integral(self.viscous),
         }

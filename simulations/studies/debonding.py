@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
+import time as clock
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,10 @@ from simulations.base.domain import Domain, on_root
 from simulations.base.fields import node_blocks
 from simulations.base.output import ScalarTable
 from simulations.models.cohesive import CohesiveInterfaces
+from simulations.models.cohesive_history import BondHistory
 from simulations.models.cohesive_laws import CohesiveLaw
 from simulations.models.damaged_state import Conductors, DamagedState
+from simulations.models.fatigue import CycleRecord, JumpOptions, run_cycles
 from simulations.models.islands import without_islands
 from simulations.models.mechanics import Solid
 from simulations.models.solid_solver import SolverOptions
@@ -32,8 +37,13 @@ from simulations.studies.task import Answer, Task
 log = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
+CYCLE_COLUMNS = (
+    "cycle", "jumped over before it", "computed cycle", "mean damage [1]", "toughness left [1]",
+)  # fmt: skip
 WORK_ERROR = 0.002
-"""Share of the bonds' energy that a step may lose in the integral of the work: kinks in the traction cost steps."""
+"""Share of the energy that a step may lose in the integral of the work: kinks in the traction cost steps."""
+WORK_ERROR_OF_CYCLES = 0.001
+"""The same, where many cycles add up."""
 
 
 def debond(task: Task) -> Answer:
@@ -48,7 +58,10 @@ def debond(task: Task) -> Answer:
     physics: DebondingSection = task.physics
     whole = task.domain(cut=physics.bonds)
     materials = materials_of(task, whole)
-    laws = on_root(task.comm, lambda: bond_laws(task, whole, physics, viscosity=physics.viscosity))
+    laws = on_root(
+        task.comm,
+        lambda: bond_laws(task, whole, physics, viscosity=physics.viscosity, fatigue=physics.fatigue),
+    )
     for name, law in laws.items():
         log.info(
             "%s: strength %.4g MPa, fracture energy %.4g J/m2, open at %.3g um",
@@ -64,11 +77,15 @@ def debond(task: Task) -> Answer:
              "failed": run.statistics.failed, "newton": body.iterations,
              "held fraction": domain.volume() / whole.volume(),
              "unknowns": 3 * body.solid.space.dofmap.index_map.size_global}  # fmt: skip
+    if physics.cycles is not None:
+        facts["cycles"] = asdict(run.record)
     return Answer(body.quantities() + run.damage().quantities(), facts)
 
 
 class BondedBody(LoadedBody):
     """A loaded body whose interfaces can break."""
+
+    physics: DebondingSection
 
     def __init__(
         self,
@@ -79,7 +96,7 @@ class BondedBody(LoadedBody):
         bonds: Mapping[str, CohesiveLaw],
     ) -> None:
         self._bonds = dict(bonds)
-        self._limit = physics.limit
+        self._limit, self._anyway = physics.limit, 0.0
         super().__init__(domain, materials, physics, loads)
 
     @property
@@ -99,12 +116,15 @@ class BondedBody(LoadedBody):
     def attempt(self, step: float) -> None:
         """Find the balance at ``time + step`` loads."""
         self.cohesion.step = step
+        if self.physics.fatigue is not None:  # toughness that has fallen breaks bonds, however short the step
+            self._anyway = self.cohesion.largest_change()
         super().attempt(step)
 
     def error(self) -> float:
         """Square of the largest share of G_c that a point spends, and of the work that is missed, by their limits."""
-        spent = self.cohesion.largest_change() / self._limit
-        return max(spent, abs(self.cohesion.work_error()) / WORK_ERROR) ** 2
+        spent = max(self.cohesion.largest_change() - self._anyway, 0.0) / self._limit
+        missed = abs(self.cohesion.work_error(self.most or math.inf))
+        return max(spent, missed / (WORK_ERROR if self.physics.cycles is None else WORK_ERROR_OF_CYCLES)) ** 2
 
     def row(self) -> dict[str, float]:
         """Also areas and energies of the bonds."""
@@ -117,8 +137,7 @@ class BondedBody(LoadedBody):
         row |= {f"{kind} energy of bonds [pJ]": value for kind, value in energies.items()}
         if "energy imbalance [1]" in row:
             spent = row["elastic energy [pJ]"] + row["plastic work [pJ]"] + sum(energies.values())
-            missing = self.external + self.chemical - spent
-            row["energy imbalance [1]"] = abs(missing) / max(spent, 1e-300) if spent > 0 else 0.0
+            row["energy imbalance [1]"] = self.imbalance(spent)
         return row
 
     def fields(self) -> tuple[dict[str, fem.Function], dict[str, fem.Function]]:
@@ -171,19 +190,29 @@ def on_nodes(cohesion: CohesiveInterfaces, values: Floats) -> fem.Function:
 
 
 class _BondRun(LoadRun):
-    """Keeps the state of the bonds beside each checkpoint, and a table of what each load has left of the sample."""
+    """Keeps the state of the bonds beside each checkpoint, and tables of what loads and cycles leave of the sample.
+
+    Attributes:
+        record: Of the cycles.
+    """
 
     body: BondedBody
 
     def __init__(self, task: Task, body: BondedBody, conductors: Conductors, whole: Domain) -> None:
+        self.physics: DebondingSection = task.physics
+        self.record, self._in_cycle, self._load_rows = CycleRecord(), False, 0
         super().__init__(task, body)
         self._damage = DamagedState(body.cohesion, conductors, whole)
-        again = body.time > 0
+        again = self.table.rows > 0
         now = self._numbers()
         self.loads = ScalarTable(
-            task.path("loads.csv"), ("load", *now), body.domain,
-            keep_rows=self.position + 1 if again else None,
-        )  # fmt: skip
+            task.path("loads.csv"), ("load", *now), body.domain, keep_rows=self._load_rows if again else None
+        )
+        self.cycles: ScalarTable | None = None
+        if self.physics.cycles is not None:
+            columns = (*CYCLE_COLUMNS, *now, "wall time [s]")
+            kept = len(self.record.resolved) if again else None
+            self.cycles = ScalarTable(task.path("cycles.csv"), columns, body.domain, keep_rows=kept)
         if not again:
             self._add_load(now)
 
@@ -191,6 +220,61 @@ class _BondRun(LoadRun):
         """What is left of the sample now."""
         self._damage.cohesion = self.body.cohesion  # another one since the plate is held
         return self._damage
+
+    def go(self) -> None:
+        """Every load, and every cycle, from where the checkpoint left off."""
+        physics = self.physics
+        if physics.cycles is None or physics.fatigue is None:
+            super().go()
+            return
+        if self.table.rows == 0:
+            self._row()
+            self._write_fields()
+        with self.task.progress.task("mechanics", total=physics.once + physics.cycles) as self.shown:
+            self.shown.advance(min(self.position, physics.once) + self.record.done)
+            while self.position < physics.once:
+                self._apply(self.shown)
+            run_cycles(
+                LoadCycles(self), physics.cycles, JumpOptions.of(physics.fatigue), record=self.record,
+                accepted=self._cycle_over,
+            )  # fmt: skip
+        self._over(f"cycle {physics.cycles} is over, {self.record.spent} were computed")
+
+    def cycle(self) -> None:
+        """The loads behind the last "hold", one after another; nothing is saved before all are over."""
+        first, told = self.physics.once, len(self.events)
+        self._in_cycle = True
+        while self.position < len(self.body.loads):
+            with self.task.progress.task("cycle") as shown:
+                self._apply(shown)
+        del self.events[told:]
+        self._in_cycle = False
+        self.earlier += len(self.body.loads) - first
+        self.position, self.body.time = first, float(first)
+
+    def mark(self) -> dict[str, Any]:
+        """Where `back_to` goes back to."""
+        return {"rows": self.table.rows, "earlier": self.earlier}
+
+    def back_to(self, mark: Mapping[str, Any]) -> None:
+        """Take back what a cycle has written that does not count."""
+        self.earlier = mark["earlier"]
+        self._open(mark["rows"])
+
+    def _cycle_over(self, number: int) -> None:
+        assert self.cycles is not None and self.physics.fatigue is not None
+        kept, bonds = self.record.resolved, self.body.cohesion
+        before = kept[-2] if len(kept) > 1 else 0
+        whole = bonds.interface.integral(np.ones_like(bonds.damage))
+        means = [bonds.interface.integral(values) / whole for values in (bonds.damage, bonds.weakening())]
+        values = (number, number - before - 1, self.record.spent, *means)
+        self.cycles.append({
+            **dict(zip(CYCLE_COLUMNS, values, strict=True)), **self._numbers(),
+            "wall time [s]": round(clock.perf_counter() - self.start, 2),
+        })  # fmt: skip
+        self.shown.advance(number - before, f"cycle {number}, toughness left {means[1]:.3g}")
+        if self.record.since < self.physics.fatigue.resolve or number == self.physics.cycles:
+            self._save()
 
     def _numbers(self) -> dict[str, Any]:
         return {"pressure [MPa]": self.body.pressure()} | self.damage().columns()
@@ -201,9 +285,15 @@ class _BondRun(LoadRun):
     def _file(self, rows: int) -> Path:
         return self.path.with_name(f"{self.path.stem}-bonds-{rows}.npz")
 
+    def more(self) -> dict[str, Any]:
+        """Cycles, and how long the table of loads is."""
+        return {"record": asdict(self.record), "load rows": self.loads.rows}
+
     def _save(self) -> None:
         if self.loads.rows == self.position:  # a load has ended
             self._add_load(self._numbers())
+        if self._in_cycle:
+            return
         save_bonds(self._file(self.table.rows), self.body.cohesion)
         super()._save()
         on_root(self.task.comm, self._tidy)
@@ -219,4 +309,37 @@ class _BondRun(LoadRun):
             return None
         load_bonds(self._file(found["rows"]), self.body.cohesion)
         self.body.keep()
+        self.record, self._load_rows = CycleRecord(**found["record"]), found["load rows"]
         return found
+
+
+class LoadCycles(BondHistory):
+    """The loads of a study, again and again, for `simulations.models.fatigue.run_cycles`.
+
+    Args:
+        run: Goes through them.
+    """
+
+    def __init__(self, run: _BondRun) -> None:
+        super().__init__(run.body.cohesion)
+        self.run = run
+
+    def cycle(self) -> None:
+        """All loads once."""
+        self.run.cycle()
+
+    def extrapolate(self, history: Floats) -> None:
+        """Take an accumulated energy that was not resolved; damage follows in the next cycle."""
+        super().extrapolate(history)
+        self.run.body.keep()
+
+    def state(self) -> Mapping[str, Any]:
+        """Of the body, and how much has been written."""
+        body = self.run.body
+        return {"solid": body.solid.state(), "numbers": body.numbers(), "written": self.run.mark()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Of the body, and of what has been written."""
+        self.run.body.solid.restore(state["solid"])
+        self.run.body.resume(state["numbers"])
+        self.run.back_to(state["written"])

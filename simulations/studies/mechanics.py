@@ -130,6 +130,7 @@ class LoadedBody:
         volumes: Phase → µm³ that are held.
         external: Work of the plate or wall so far, pJ.
         chemical: Work of swelling so far, pJ.
+        most: The most that was stored and used up at any time, pJ.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ class LoadedBody:
         self.volumes = {p: domain.volume(p) for p in domain.meshed}
         self.held, self.time, self.position = False, 0.0, 0
         self._plate = 0.0  # MPa, as asked for
-        self.external = self.chemical = self._attempted = 0.0
+        self.external = self.chemical = self._attempted = self.most = 0.0
         self.iterations = self.linear_iterations = 0
         self._failed: NotConvergedError | None = None
         self.solid = self._make()
@@ -321,9 +322,13 @@ class LoadedBody:
         row |= {"elastic energy [pJ]": held.elastic, "plastic work [pJ]": held.plastic,
                 "work of the plate [pJ]": self.external, "work of swelling [pJ]": self.chemical}  # fmt: skip
         if not any(moduli_vary(self.materials[p]) for p in self.lithiation):
-            missing = self.external + self.chemical - held.total
-            row["energy imbalance [1]"] = abs(missing) / max(held.total, 1e-300) if held.total > 0 else 0.0
+            row["energy imbalance [1]"] = self.imbalance(held.total)
         return row
+
+    def imbalance(self, spent: float) -> float:
+        """What is missing between the work done and what has become of it (pJ), as a share of the most so far."""
+        self.most = max(self.most, spent)
+        return abs(self.external + self.chemical - spent) / self.most if self.most > 0 else 0.0
 
     def fields(self) -> tuple[dict[str, fem.Function], dict[str, fem.Function]]:
         """What is written: at nodes, and in cells."""
@@ -365,13 +370,14 @@ class LoadedBody:
         fields = {"displacement", *self.solid.history()}
         scalars = {k: v.tolist() for k, v in self.solid.state().items() if k not in fields}
         return {"time": self.time, "held": self.held, "plate": self._plate, "external": self.external,
-                "iterations": (self.iterations, self.linear_iterations),
+                "most": self.most, "iterations": (self.iterations, self.linear_iterations),
                 "chemical": self.chemical, "lithiation": self.lithiation, "scalars": scalars, "now": self._now,
                 "from": self._from, "x_from": self._x_from}  # fmt: skip
 
     def resume(self, numbers: Mapping[str, Any]) -> None:
         """Go on from `numbers`; `kept_fields` have been filled."""
         self.time, self.external, self.chemical = numbers["time"], numbers["external"], numbers["chemical"]
+        self.most = numbers.get("most", 0.0)
         self.iterations, self.linear_iterations = numbers["iterations"]
         self.solid.restore({**self.solid.state(), **{k: np.array(v) for k, v in numbers["scalars"].items()}})
         self._plate, self._from, self._x_from = numbers["plate"], numbers["from"], dict(numbers["x_from"])
@@ -381,14 +387,18 @@ class LoadedBody:
 
 
 class LoadRun:
-    """The loads one after another: what is written after each increment, and where to go on."""
+    """The loads one after another: what is written after each increment, and where to go on.
+
+    Attributes:
+        earlier: Loads in the cycles before this one.
+    """
 
     def __init__(self, task: Task, body: LoadedBody) -> None:
         self.task, self.body = task, body
         physics: MechanicsSection = task.physics
         self.events: list[str] = []
         self.statistics = StepStatistics()
-        self.position = 0
+        self.position, self.earlier = 0, 0.0
         self.next_step: float | None = None
         self.start, self.saved = clock.perf_counter(), ""
         share = 1.0 / physics.steps
@@ -398,12 +408,13 @@ class LoadRun:
         found = None if task.fresh else self._load()
         self.columns = ("step", "load", "loads applied [1]", *body.row(), "Newton iterations",
                         "linear iterations", "wall time [s]")  # fmt: skip
-        self.table = ScalarTable(
-            task.path("scalars.csv"), self.columns, body.domain, keep_rows=found["rows"] if found else None
-        )
-        self.series = ResultSeries(
-            task.path("results.pvd"), body.domain, keep_until=body.time if found else None
-        )
+        self._open(found["rows"] if found else None)
+
+    def _open(self, rows: int | None) -> None:
+        """Go on after so many increments, and what was written of them; None starts anew."""
+        domain, now = self.body.domain, None if rows is None else self.earlier + self.body.time
+        self.table = ScalarTable(self.task.path("scalars.csv"), self.columns, domain, keep_rows=rows)
+        self.series = ResultSeries(self.task.path("results.pvd"), domain, keep_until=now)
 
     def _load(self) -> dict[str, Any] | None:
         body = self.body
@@ -415,18 +426,25 @@ class LoadRun:
         load_checkpoint(self.path, body.domain, self.key, {}, cells=body.kept_fields())
         body.resume(found)
         self.position, self.next_step, self.events = found["position"], found["next"], list(found["events"])
+        self.earlier = found.get("earlier", 0.0)
         log.info("going on after %.4g of %d loads", body.time, len(body.loads))
         return found
 
     def go(self) -> None:
         """Every load, from where the checkpoint left off."""
-        if self.body.time == 0.0:
+        if self.table.rows == 0:
             self._row()
             self._write_fields()
         with self.task.progress.task("mechanics", total=len(self.body.loads)) as shown:
             shown.advance(self.body.time)
             while self.position < len(self.body.loads):
                 self._apply(shown)
+        self._over(f"all of {self.position} load(s) are applied")
+
+    def _over(self, reason: str) -> None:
+        """The last of the events is why it ended."""
+        self.events.append(reason)
+        log.info("%s", reason)
 
     def _apply(self, shown: ProgressTask) -> None:
         body, text = self.body, self.task.physics.loads[self.position]
@@ -455,6 +473,10 @@ class LoadRun:
         self.position, self.next_step = self.position + 1, None
         self._save()
 
+    def more(self) -> dict[str, Any]:
+        """What else a checkpoint keeps."""
+        return {}
+
     def _last_good(self) -> str:
         """Keep the state before the increment that failed, and say where."""
         if self.statistics.accepted % self.task.physics.write_every:
@@ -464,17 +486,17 @@ class LoadRun:
 
     def _row(self) -> None:
         body = self.body
-        values = (self.table.rows, self.position + 1, body.time, *body.row().values(), body.iterations,
+        values = (self.table.rows, self.position + 1, self.earlier + body.time, *body.row().values(), body.iterations,
                   body.linear_iterations, round(clock.perf_counter() - self.start, 2))  # fmt: skip
         self.table.append(dict(zip(self.columns, values, strict=True)))
 
     def _write_fields(self) -> None:
-        self.series.write(self.body.time, *self.body.fields())
+        self.series.write(self.earlier + self.body.time, *self.body.fields())
 
     def _save(self) -> None:
         body = self.body
         values = {**body.numbers(), "position": self.position, "next": self.next_step, "rows": self.table.rows,
-                  "events": self.events}  # fmt: skip
+                  "events": self.events, "earlier": self.earlier, **self.more()}  # fmt: skip
         save_checkpoint(self.path, body.domain, self.key, {}, values, cells=body.kept_fields())
         body.solid.forget()  # a run that goes on from here starts without it too
-        self.saved = f"checkpoints/{self.path.name} after {body.time:.4g} loads"
+        self.saved = f"checkpoints/{self.path.name} after {self.earlier + body.time:.4g} loads"

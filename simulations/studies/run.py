@@ -74,8 +74,9 @@ def run(folder: Path, comm: MPI.Comm = MPI.COMM_WORLD, *, fresh: bool = False) -
         answer = MODELS[physics.model](task)
         quantities += answer.quantities
         seconds = round(time.perf_counter() - start, 3)
-        facts.append({"model": physics.model, **answer.facts, "seconds": seconds})
-        log.info("%s: %.2f s on %d rank(s)", physics.model, seconds, comm.size)
+        ended = (answer.facts.get("events") or ["all that was asked for is computed"])[-1]
+        facts.append({"model": physics.model, "ended": ended, **answer.facts, "seconds": seconds})
+        log.info("%s ended: %s (%.2f s on %d rank(s))", physics.model, facts[-1]["ended"], seconds, comm.size)
     record = {"versions": versions(), "ranks": comm.size, "study": study.digest(), "physics": facts,
               "seconds": round(time.perf_counter() - begin, 3)}  # fmt: skip
 

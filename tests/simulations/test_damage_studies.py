@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,11 @@ from test_charge import start_and_kill
 from test_ranks import mpirun
 
 from pxm2mesh.io.meshes import save_arrays
+from pxm2mesh.materials import read_material
 from pxm2mesh.quantities import Quantities
-from simulations.shapes import ball
+from simulations.shapes import ball, layers
+from simulations.studies.debonding import _BondRun
+from simulations.studies.run import run
 
 REPOSITORY = Path(__file__).parent.parent.parent
 STUDY = """
@@ -200,3 +204,94 @@ def test_cycles_tire_a_particle_and_are_jumped_over(tmp_path: Path) -> None:
     assert "12 were computed" in solve(every)
     wanted = rows_of(every, "cycles.csv")[-1]["least toughness left [1]"]
     assert left[-1] == pytest.approx(wanted, rel=0.01)
+
+
+def tired_folder(path: Path, cycles: int, stress: float, threshold: float, fatigue: str = "") -> Path:
+    """Two layers of 1 µm between walls, pulled apart to ``stress`` (MPa) and back, again and again."""
+    path.mkdir()
+    save_arrays(layers({"NMC": 1.0, "LPSCl": 1.0}, axis="z", cells=(1, 1, 2)), path / "mesh.npz")
+    give = 1e-6  # µm/MPa of the bond
+    for name in ("NMC811", "LPSCl"):
+        material = read_material(name)
+        young, poisson = (
+            float(material.require(f"elastic.{k}")) for k in ("youngs_modulus", "poisson_ratio")
+        )
+        give += (1 + poisson) * (1 - 2 * poisson) / (young * (1 - poisson))
+    physics = DEBONDING.format(loads=f'["close {-stress * give!r} um", "close 0 um"]').replace(
+        "steps = 4", "steps = 1"
+    )
+    physics += (
+        f"cycles = {cycles}\nviscosity = 0\n[physics.fatigue]\nthreshold = '{threshold} J/m2'\n{fatigue}"
+    )
+    (path / "study.toml").write_text(STUDY.format(physics=physics))
+    return path
+
+
+def test_v28_a_bond_in_a_study_tires_as_in_closed_form(tmp_path: Path) -> None:
+    """f(N w) of its toughness is left, and damage begins once its strength, √f σ, has fallen to the amplitude.
+
+    Catches cycles counted twice or not at all, energy of unloading that is counted, a strength that falls as f,
+    and a jump that leaves the bond where it was.
+    """
+    stress, strength = 50.0, 100.0
+    energy = stress**2 / 2 / 1e6  # J/m², of each cycle, with the stiffness of the library
+
+    def left(cycle: float, threshold: float) -> float:
+        return float((2 * threshold / (max(cycle * energy, threshold) + threshold)) ** 2)
+
+    threshold = 0.0025
+    fails = threshold * (2 * strength / stress - 1) / energy  # 6
+    run(tired_folder(tmp_path / "every", 8, stress, threshold, "longest = 1"))
+    rows = rows_of(tmp_path / "every", "cycles.csv")
+    assert [row["cycle"] for row in rows] == list(range(1, 9))
+    for row in rows[: round(fails) - 1]:
+        assert row["toughness left [1]"] == pytest.approx(left(row["cycle"], threshold), rel=1e-6)
+    assert abs(next(row["cycle"] for row in rows if row["mean damage [1]"] > 0.01) - 1 - fails) <= 1
+    folder = tired_folder(tmp_path / "jumped", 54, stress, 0.02, "resolve = 2\nlargest_change = 0.3")
+    run(folder)
+    rows = rows_of(folder, "cycles.csv")
+    assert len(rows) < 30 and rows[-1]["cycle"] == 54
+    for row in rows:
+        if row["cycle"] <= 48:
+            assert row["toughness left [1]"] == pytest.approx(left(row["cycle"], 0.02), rel=1e-6)
+    assert next(row["cycle"] for row in rows if row["mean damage [1]"] > 0.01) == pytest.approx(49, abs=2)
+    facts = json.loads((folder / "results-record.json").read_text())["physics"][0]
+    assert facts["cycles"]["jumps"] and facts["cycles"]["resolved"] == [row["cycle"] for row in rows]
+    assert facts["ended"] == f"cycle 54 is over, {facts['cycles']['spent']} were computed"
+    for name in ("every", "jumped"):
+        steps = rows_of(tmp_path / name)
+        assert max(row["energy imbalance [1]"] for row in steps) < 0.01
+        assert np.all(np.diff([row["loads applied [1]"] for row in steps]) > 0)
+
+
+def test_v32_cycles_of_loads_that_are_stopped_go_on_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after the cycle before a jump, which is not saved, and again when all is over.
+
+    Catches a record of the cycles, an accumulated energy or a length of a table that is not in the checkpoint.
+    """
+    whole, stopped = (
+        tired_folder(tmp_path / name, 12, 50.0, 0.005, "resolve = 2\nlargest_change = 0.3")
+        for name in ("whole", "stopped")
+    )
+    run(whole)
+    over = _BondRun._cycle_over
+
+    def stop(self: _BondRun, number: int) -> None:
+        over(self, number)
+        if self.record.resolved[-2:] == [1, 2]:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_BondRun, "_cycle_over", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(stopped)
+    run(stopped)
+    for _ in range(2):  # the second time nothing is left to do
+        for table in ("cycles.csv", "scalars.csv", "loads.csv"):
+            for one, two in zip(rows_of(whole, table), rows_of(stopped, table), strict=True):
+                for name, value in one.items():
+                    if "wall" not in name:
+                        assert two[name] == pytest.approx(value, rel=1e-9, abs=1e-9), name
+        run(stopped)

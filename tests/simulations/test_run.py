@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pxm2mesh.io.meshes import save_arrays
+from pxm2mesh.pipeline.solver import ended
 from pxm2mesh.quantities import Quantities
 from pxm2mesh.volume import LabelVolume
 from simulations.shapes import voxels
@@ -73,6 +74,7 @@ def test_a_run_leaves_quantities_tables_and_fields(tmp_path: Path) -> None:
     assert (
         record["ranks"] == 1 and record["physics"][0]["model"] == "conduction" and record["versions"]["petsc"]
     )
+    assert ended(tmp_path) == "conduction ended: all that was asked for is computed"
     shares = [
         json.loads(line)["progress"] for line in done.stdout.splitlines() if line.startswith('{"progress"')
     ]

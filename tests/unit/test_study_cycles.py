@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pxm2mesh.study.damage import Debonding
 from pxm2mesh.study.half_cell import HalfCell
 from pxm2mesh.study.protocol import Current, Press, parse_steps
 
@@ -43,3 +44,22 @@ def test_bonds_have_the_keys_of_debonding_and_time_as_their_viscosity() -> None:
 def test_what_cannot_be_cycled_is_refused(given: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         HalfCell(**{**BASE, **given})
+
+
+def test_loads_up_to_the_last_hold_are_applied_once() -> None:
+    section = {"model": "debonding", **BONDED, "cycles": 3, "fatigue": {}}
+    assert Debonding(**section, loads=["5 MPa", "hold", "x 0.5", "x 0.9"]).once == 2
+    assert Debonding(**section, loads=["x 0.5", "x 0.9"]).once == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"cycles": 3}, "belong together"),
+        ({"fatigue": {}}, "belong together"),
+        ({"cycles": 3, "fatigue": {}, "loads": ["5 MPa", "hold"]}, "no load is left for the cycles"),
+    ],
+)
+def test_loads_that_cannot_be_cycled_are_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Debonding(**{"model": "debonding", "loads": ["x 0.5", "x 0.9"], **BONDED, **given})

@@ -130,7 +130,11 @@ def test_each_point_slows_down_at_its_own_pace() -> None:
 
 
 def test_a_jump_that_errs_is_taken_back() -> None:
-    """A rate that leaps in the middle of a jump: catches a comparison with the rate after, not before."""
+    """A rate that leaps in the middle of a jump.
+
+    Catches a comparison with the rate after, not before, and jumps that are kept whatever they err by (one over 96
+    cycles with an error of 9 was).
+    """
 
     class Leap(Growth):
         def cycle(self) -> None:
