@@ -89,7 +89,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def start_and_kill(folder: Path, ranks: int = 1, *, checkpoint: str = "half-cell.npz") -> None:
     """Killed as soon as there is a checkpoint."""
     running = start(folder, ranks)
-    file, deadline = folder / "checkpoints" / checkpoint, time.monotonic() + 300
+    file, deadline = folder / "checkpoints" / checkpoint, time.monotonic() + 1200
     while not file.exists() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert running.poll() is None, "the run ended before its first checkpoint"
@@ -100,7 +100,7 @@ def start_and_kill(folder: Path, ranks: int = 1, *, checkpoint: str = "half-cell
 
 def run(folder: Path, ranks: int = 1) -> str:
     done = start(folder, ranks)
-    said, _ = done.communicate(timeout=300)
+    said, _ = done.communicate(timeout=1200)
     assert done.returncode == 0, said
     return said
 
@@ -140,6 +140,6 @@ def test_v32_a_killed_run_goes_on_on_another_number_of_ranks(tmp_path: Path, bef
     run(whole)
     start_and_kill(killed, before)
     assert "going on at t = " in run(killed, after)
-    assert ends(killed) == pytest.approx(ends(whole), rel=1e-6)
+    assert ends(killed) == pytest.approx(ends(whole), rel=1e-10)
     assert len(rows(killed)) == len(rows(whole))
     assert all(float(r["lithium balance [1]"]) < 1e-10 for r in rows(killed))
