@@ -111,21 +111,23 @@ def states_table(size: int, seeds: Sequence[int], real: Sequence[LabelVolume]) -
         )
     )
     if real:
-        numbers = [quantify(v, only=["fractions", "areas"]) for v in real]
+        measured = [quantify(v, only=["fractions", "areas"]) for v in real]
         flow = [transport(v, "LPSCl") for v in real]
-        rows.append(("**real NMC**: solids' pores, %", "–", *(f"{100 * n['porosity']:.3g}" for n in numbers)))
+        rows.append(
+            ("**real NMC**: solids' pores, %", "–", *(f"{100 * n['porosity']:.3g}" for n in measured))
+        )
         rows.append(
             (
                 "real NMC: NMC, %",
                 "49.9 (whole file)",
-                *(f"{100 * n.value('volume_fraction', phase='NMC'):.3g}" for n in numbers),
+                *(f"{100 * n.value('volume_fraction', phase='NMC'):.3g}" for n in measured),
             )
         )
         rows.append(
             (
                 "real NMC: contact, %",
                 "–",
-                *(f"{100 * n.value('contact_fraction', interface='NMC | LPSCl'):.3g}" for n in numbers),
+                *(f"{100 * n.value('contact_fraction', interface='NMC | LPSCl'):.3g}" for n in measured),
             )
         )
         rows.append(("real NMC: κ_eff, mS/cm", "–", *(f"{KAPPA * s:.3g}" for s, _ in flow)))
@@ -286,7 +288,8 @@ def debonding_cases(
     first = form.format(size, seeds[0])
     yield f"seed {seeds[0]}, null: unbreakable bonds", first, {"bonds": UNBREAKABLE}
     yield f"seed {seeds[0]}, LPSCl that flows at 300 MPa", first, {"bonds": FLOWS}
-    yield f"seed {seeds[0]}, cells of 1.5 voxels instead of 2", first, {"cell": 1.5}
+    for cell in (3, 1):  # cells are whole voxels: 1.5 is 2
+        yield f"seed {seeds[0]}, cells of {cell} voxels instead of 2", first, {"cell": cell}
     for volume in real[:1]:
         yield "real NMC in LPSCl", volume, {}
     for pressure in (300.0, 50.0):
@@ -392,7 +395,7 @@ def main() -> None:
         real = real_volumes(data, chosen.debonding_size + 6)  # its voxels are smaller
         kept = standing(chosen.write, "debonding") if chosen.only else ()
         found = debonding_tables(chosen.debonding_size, chosen.seeds, real, chosen.only, kept)
-        tables = ({"debonding": rows} for rows in found)
+        tables: Iterator[dict[str, list[Row]]] = ({"debonding": rows} for rows in found)
     elif chosen.thresholds:
         tables = iter([{"thresholds": threshold_table(min(chosen.size, 40), chosen.seeds)}])
     elif chosen.sweep:
