@@ -303,9 +303,11 @@ class ChargeRun:
 
     def _press(self, step: Press, shown: ProgressTask) -> None:
         assert self.solid is not None
+        work = self.cycles.work
+        before = 0.0 if work is None else work.stored()
         self.solid.press(self.face, step.pressure)
-        if self.cycles.work is not None:
-            self.cycles.work.look()
+        if work is not None:
+            work.take(work.stored() - before)
         self._over(f"pressed with {step.pressure:g} MPa at t = {self.half.time:.6g} s", shown)
         self._next()
 
