@@ -151,8 +151,9 @@ class TetMesh:
         axis, upper = "xyz".index(name[0]), name[1] == "+"
         plane = (self.upper if upper else self.lower)[axis]
         tolerance = 1e-9 * float(np.max(self.upper - self.lower))
-        at = np.all(np.abs(self.points[self.facets][:, :, axis] - plane) <= tolerance, axis=1)
-        return np.flatnonzero(at & np.any(self.facet_sides == 0, axis=1))
+        outer = np.flatnonzero(np.any(self.facet_sides == 0, axis=1))  # few of all
+        at = np.all(np.abs(self.points[self.facets[outer], axis] - plane) <= tolerance, axis=1)
+        return outer[at]
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the mesh in the format of the suffix, with its interfaces and its record beside it.

@@ -257,12 +257,13 @@ def cut(mesh: TetMesh, neighbours: Adjacency, open_faces: npt.NDArray[np.bool_])
         The cut mesh; cells keep their numbers and the order of their vertices.
     """
     cells = mesh.cells.astype(np.int64)
+    opened = np.take_along_axis(
+        cells[neighbours.cells[open_faces, 0]], FACES[neighbours.local[open_faces, 0]], axis=1
+    )
     critical = np.zeros(len(mesh.points), dtype=bool)  # only there can cells come apart
-    for owner, local in (
-        (neighbours.outer_cells, neighbours.outer_local),
-        (neighbours.cells[open_faces, 0], neighbours.local[open_faces, 0]),
-    ):
-        critical[np.take_along_axis(cells[owner], FACES[local], axis=1)] = True
+    critical[opened] = critical[_inside_the_box(mesh, neighbours)] = True
+    if not critical.any():
+        return CutMesh(mesh.points, cells, np.arange(len(mesh.points)))
     near_critical = np.asarray(critical[cells.T].any(axis=0))
     closed = np.flatnonzero(~open_faces & near_critical[neighbours.cells[:, 0]])
     first = np.take_along_axis(cells[neighbours.cells[closed, 0]], FACES[neighbours.local[closed, 0]], axis=1)
@@ -299,6 +300,16 @@ def cut(mesh: TetMesh, neighbours: Adjacency, open_faces: npt.NDArray[np.bool_])
     return CutMesh(mesh.points[parent], new.reshape(-1, 4), parent)
 
 
+def _inside_the_box(mesh: TetMesh, neighbours: Adjacency) -> npt.NDArray[np.int32]:
+    """(o, 3) points of the outer faces that lie on no face of the box; around all other points there is no gap."""
+    outer = np.take_along_axis(mesh.cells[neighbours.outer_cells], FACES[neighbours.outer_local], axis=1)
+    places, tolerance = mesh.points[outer], 1e-9 * float(np.max(mesh.upper - mesh.lower))
+    on_box = np.zeros(len(outer), dtype=bool)
+    for plane in (mesh.lower, mesh.upper):
+        on_box |= np.any(np.all(np.abs(places - plane) <= tolerance, axis=1), axis=1)
+    return np.asarray(outer[~on_box])
+
+
 def components(cell_count: int, neighbours: Adjacency, keep: npt.NDArray[np.bool_]) -> tuple[int, Ints]:
     """Face-connected components of the cells in ``keep``.
 
@@ -310,10 +321,11 @@ def components(cell_count: int, neighbours: Adjacency, keep: npt.NDArray[np.bool
     Returns:
         How many there are, and (k,) the component of each cell, -1 for cells that do not count.
     """
-    number = np.full(cell_count, -1, dtype=np.int64)
+    number, pairs = np.full(cell_count, -1, dtype=np.int64), neighbours.cells
     chosen = np.flatnonzero(keep)
     number[chosen] = np.arange(len(chosen))
-    pairs = number[neighbours.cells[np.all(keep[neighbours.cells], axis=1)]]
+    if len(chosen) < cell_count:
+        pairs = number[pairs[np.all(keep[pairs], axis=1)]]
     graph = coo_matrix(
         (np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(chosen),) * 2
     )
