@@ -40,10 +40,8 @@ Floats = npt.NDArray[np.float64]
 CYCLE_COLUMNS = (
     "cycle", "jumped over before it", "computed cycle", "mean damage [1]", "toughness left [1]",
 )  # fmt: skip
-WORK_ERROR = 0.002
+WORK_ERROR = 0.001
 """Share of the energy that a step may lose in the integral of the work: kinks in the traction cost steps."""
-WORK_ERROR_OF_CYCLES = 0.001
-"""The same, where many cycles add up."""
 
 
 def debond(task: Task) -> Answer:
@@ -124,7 +122,7 @@ class BondedBody(LoadedBody):
         """Square of the largest share of G_c that a point spends, and of the work that is missed, by their limits."""
         spent = max(self.cohesion.largest_change() - self._anyway, 0.0) / self._limit
         missed = abs(self.cohesion.work_error(self.most or math.inf))
-        return max(spent, missed / (WORK_ERROR if self.physics.cycles is None else WORK_ERROR_OF_CYCLES)) ** 2
+        return max(spent, missed / WORK_ERROR) ** 2
 
     def row(self) -> dict[str, float]:
         """Also areas and energies of the bonds."""

@@ -76,7 +76,8 @@ def solve(folder: Path, *options: str) -> str:
 def test_a_particle_comes_off_and_meets_its_matrix_again(tmp_path: Path) -> None:
     """Bonded, then open, then closed; V33 and V34 of the study; the same on two ranks.
 
-    V33 catches steps across the kinks of the traction: 1.8 % without a limit on them.
+    V33 catches steps across the kinks of the traction: 1.8 % at the end without a limit on them, 1.5 % on the way where
+    it is a share of what all bonds could take, and not of the energy that there is.
     """
     whole = folder_with(tmp_path / "whole", DEBONDING.format(loads='["x 0.2", "x 1.0"]'))
     said = solve(whole)
@@ -89,7 +90,7 @@ def test_a_particle_comes_off_and_meets_its_matrix_again(tmp_path: Path) -> None
     assert areas[0, 1:].max() == 0 and areas[charged, 2] == areas[0, 0] and areas[-1, 1] == areas[0, 0]
     spent = [row["dissipated energy of bonds [pJ]"] for row in rows]
     assert np.all(np.diff(spent) >= -1e-9) and spent[-1] == pytest.approx(areas[0, 0], rel=1e-3)
-    assert rows[-1]["energy imbalance [1]"] < 0.01
+    assert max(row["energy imbalance [1]"] for row in rows) < 0.005
     loads = rows_of(whole, "loads.csv")
     assert [row["load"] for row in loads] == [0, 1, 2]
     assert [row["contact fraction NMC | LPSCl [1]"] for row in loads] == pytest.approx([1, 0, 1])
