@@ -307,7 +307,8 @@ class _BondRun(LoadRun):
             return None
         load_bonds(self._file(found["rows"]), self.body.cohesion)
         self.body.keep()
-        self.record, self._load_rows = CycleRecord(**found["record"]), found["load rows"]
+        self.record = CycleRecord(**found.get("record", {}))  # both missing before there were cycles
+        self._load_rows = found.get("load rows", self.position + 1)
         return found
 
 

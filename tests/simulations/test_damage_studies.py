@@ -228,6 +228,7 @@ def tired_folder(path: Path, cycles: int, stress: float, threshold: float, fatig
     return path
 
 
+@pytest.mark.verify
 def test_v28_a_bond_in_a_study_tires_as_in_closed_form(tmp_path: Path) -> None:
     """f(N w) of its toughness is left, and damage begins once its strength, √f σ, has fallen to the amplitude.
 
@@ -270,7 +271,8 @@ def test_v32_cycles_of_loads_that_are_stopped_go_on_to_the_same_end(
 ) -> None:
     """Stopped after the cycle before a jump, which is not saved, and again when all is over.
 
-    Catches a record of the cycles, an accumulated energy or a length of a table that is not in the checkpoint.
+    Catches a record of the cycles, an accumulated energy (with it left out of the state of the bonds other cycles are
+    computed) or a length of a table that is not in the checkpoint.
     """
     whole, stopped = (
         tired_folder(tmp_path / name, 12, 50.0, 0.005, "resolve = 2\nlargest_change = 0.3")
