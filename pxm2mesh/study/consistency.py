@@ -5,13 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pxm2mesh.errors import Pxm2meshError, did_you_mean
+from pxm2mesh.study.compaction import Compaction
+from pxm2mesh.study.half_cell import state_at
 from pxm2mesh.study.mechanics import Mechanics
 from pxm2mesh.study.model import Study
 from pxm2mesh.study.names import Path as KeyPath
 from pxm2mesh.study.physics import HalfCell
+
+if TYPE_CHECKING:
+    from pxm2mesh.materials import Material
 
 _SOLVED_ON = ("phases", "active", "electrolyte", "binder")
 _HALF_CELL = {
@@ -187,6 +192,21 @@ def missing_values(study: Study, present: Iterable[str]) -> Iterator[Finding]:
             if (where, error.message) not in told:
                 yield Finding(where, error.message, error.hint)
             told.add((where, error.message))
+            continue
+        if role == "active of a half-cell" and (found_start := _start(study, path, found)) is not None:
+            yield found_start
+
+
+def _start(study: Study, path: KeyPath, active: Material) -> Finding | None:
+    """A start of a half-cell at a voltage that its active material never has; ``path`` leads to ``active``."""
+    cell = study.physics[int(path[1])]
+    if not isinstance(cell, HalfCell) or cell.initial_voltage is None:
+        return None
+    try:
+        state_at(cell.initial_voltage, active)
+    except Pxm2meshError as error:
+        return Finding((*path[:-1], "initial_voltage"), error.message, error.hint)
+    return None
 
 
 def _needs(
@@ -204,7 +224,15 @@ def _needs(
             yield physics.active, "active of a half-cell with mechanics", _SWELLING, inside
             yield from _solids(meshed, physics.mechanics.plastic or (), inside)
     if isinstance(physics, Mechanics):
-        yield from _solids(meshed, physics.plastic, path)
+        pores = (
+            [phase for phase in meshed if _is_pore(study, phase)] if isinstance(physics, Compaction) else []
+        )
+        yield from _solids([phase for phase in meshed if phase not in pores], physics.plastic, path)
+
+
+def _is_pore(study: Study, phase: str) -> bool:
+    usual = {p.name: p.material for p in study.volume.phase_table() or ()}
+    return study.materials.get(phase, usual.get(phase)) == "void"
 
 
 def _solids(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pxm2mesh.errors import StudyError
 from pxm2mesh.study.bonds import Bonds
 from pxm2mesh.study.damage import Fatigue
 from pxm2mesh.study.fields import Measure, Pressure, Section, Temperature, Time, Voltage, problem
 from pxm2mesh.study.names import PhaseName
 from pxm2mesh.study.protocol import Press, Protocol, check_order, parse_steps
+
+if TYPE_CHECKING:
+    from pxm2mesh.materials import Material
 
 Face = Literal["x-", "x+", "y-", "y+", "z-", "z+"]
 
@@ -111,3 +115,27 @@ class HalfCell(Section):
             if self.mechanics.hold == "gap":
                 raise problem("the protocol presses on a plate that is held;", 'write hold = "pressure".')
         return self
+
+
+def state_at(voltage: Measure, active: Material) -> float:
+    """State of lithiation at which the open-circuit voltage is as wanted.
+
+    Args:
+        voltage: As it stands in the study.
+        active: The active material.
+
+    Raises:
+        StudyError: No open-circuit voltage, or it never has this value.
+    """
+    curve = active.require("kinetics.open_circuit_voltage", purpose="initial_voltage")
+    low, high = curve.valid
+    ends = sorted(float(v) for v in curve([low, high]))
+    if not ends[0] <= voltage.value <= ends[1]:
+        raise StudyError(
+            f"initial_voltage {str(voltage)!r} is not on the curve of {active.name!r}, which goes from "
+            f"{ends[0]:.4g} V to {ends[1]:.4g} V;",
+            hint="choose one in between, or give initial.",
+        )
+    from scipy.optimize import brentq
+
+    return float(brentq(lambda x: float(curve(x)) - voltage.value, low, high, xtol=1e-14))

@@ -321,7 +321,8 @@ def components(cell_count: int, neighbours: Adjacency, keep: npt.NDArray[np.bool
     Returns:
         How many there are, and (k,) the component of each cell, -1 for cells that do not count.
     """
-    number, pairs = np.full(cell_count, -1, dtype=np.int64), neighbours.cells
+    number = np.full(cell_count, -1, dtype=np.int64)
+    pairs: npt.NDArray[np.signedinteger] = neighbours.cells
     chosen = np.flatnonzero(keep)
     number[chosen] = np.arange(len(chosen))
     if len(chosen) < cell_count:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pxm2mesh.errors import StudyError
 from pxm2mesh.materials import Material
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.study.half_cell import HalfCell as HalfCellSection
+from pxm2mesh.study.half_cell import state_at
 from simulations.base.domain import Domain, canonical_name, on_root
 from simulations.base.protocol import parse_steps
 from simulations.models.cell import Cell, HalfCellOptions, working_part
@@ -134,19 +134,7 @@ def initial_state(physics: HalfCellSection, active: Material) -> float:
     """State of lithiation at the start: as given, or where the open-circuit voltage is as given."""
     if physics.initial_voltage is None:
         return _INITIAL if physics.initial is None else physics.initial
-    curve = active.require("kinetics.open_circuit_voltage", purpose="initial_voltage")
-    low, high = curve.valid
-    wanted = physics.initial_voltage.value
-    ends = sorted(float(v) for v in curve([low, high]))
-    if not ends[0] <= wanted <= ends[1]:
-        raise StudyError(
-            f"initial_voltage {str(physics.initial_voltage)!r} is not on the curve of {active.name!r}, which goes from "
-            f"{ends[0]:.4g} V to {ends[1]:.4g} V;",
-            hint="choose one in between, or give initial.",
-        )
-    from scipy.optimize import brentq
-
-    return float(brentq(lambda x: float(curve(x)) - wanted, low, high, xtol=1e-14))
+    return state_at(physics.initial_voltage, active)
 
 
 def _cell(task: Task, domain: Domain) -> tuple[Cell, Mapping[str, Material]]:

@@ -73,6 +73,8 @@ MISTAKES = {
                                        'did you mean "LPSCl"?'),
     "a pair of one phase": ('"NMC | LPSCl" =', '"NMC | NMC" =', 29, 25, "two different phases"),
     "a pair with an unknown phase": ('"NMC | LPSCl" =', '"NMC | LPSI" =', 29, 25, 'did you mean "LPSCl"?'),
+    "a start off the curve": ('electrolyte = "LPSCl"\n', 'electrolyte = "LPSCl"\ninitial_voltage = "5 V"\n', 35, 1,
+                              "give initial"),
     "an unknown model": ('model = "half-cell"', 'model = "halfcell"', 32, 1, 'did you mean "half-cell"?'),
     "an unknown quantity": ('"tortuosity_factor"]', '"tortuosity_fator"]', 7, 22, 'did you mean "tortuosity_factor"?'),
     "an unknown material": ('NMC = "NMC811"', 'NMC = "NMC812"', 18, 1, 'did you mean "NMC811"?'),
