@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pxm2mesh.study.compaction import Compaction
 from pxm2mesh.study.damage import Cracking, Debonding
 from pxm2mesh.study.diffusion import Diffusion
 from pxm2mesh.study.fields import ArealConductance, Conductivity, Section
@@ -36,6 +37,7 @@ class Conduction(Section):
 
 
 Physics = Annotated[
-    Conduction | HalfCell | Diffusion | Mechanics | Debonding | Cracking, Field(discriminator="model")
+    Conduction | HalfCell | Diffusion | Mechanics | Compaction | Debonding | Cracking,
+    Field(discriminator="model"),
 ]
 """Any of the models; ``model`` says which."""

@@ -29,6 +29,7 @@ from simulations.models.islands import without_islands
 from simulations.models.mechanics import (
     CELL_QUANTITIES,
     Solid,
+    SolidLaw,
     box_face_area,
     face_axis,
     moduli_vary,
@@ -150,7 +151,8 @@ class LoadedBody:
             raise StudyError(
                 "no phase swells;", hint='leave out "x" loads, or name a material with swelling.'
             )
-        self._laws = plastic_laws(materials, physics.plastic)
+        self._laws = self._make_laws()
+        self.flowing = tuple(phase for phase, law in self._laws.items() if law.history)
         at_start = {p: self.lithiation.get(p, 0.0) for p in domain.meshed}
         self.x = domain.by_phase(at_start, name="lithiation [1]") if self.lithiation else None
         self.volumes = {p: domain.volume(p) for p in domain.meshed}
@@ -163,6 +165,9 @@ class LoadedBody:
         self._from, self._x_from = 0.0, dict(self.lithiation)
         self._kept, self._now = self.solid.state(), self._measure()
         self._x_kept = dict(self.lithiation)
+
+    def _make_laws(self) -> dict[str, SolidLaw]:
+        return plastic_laws(self.materials, self.physics.plastic)
 
     def _make(self) -> Solid:
         supports = supports_of(self.physics, self.loads, held=self.held)
@@ -259,7 +264,7 @@ class LoadedBody:
             "inward": self.inward,
         }
         self.averages = {of: self.solid.average(of) for of in ("hydrostatic", "von Mises")}
-        if self._laws:
+        if self.flowing:
             self.averages["plastic strain"] = self.solid.average("plastic strain")
         for phase, x in self.lithiation.items():
             strain = self.materials[phase].require("swelling.volume_strain")
@@ -292,8 +297,8 @@ class LoadedBody:
             cause = "nothing in the sample resists the plate"
         elif self._failed.reason == "not a number":
             cause = "a value is not a number"
-        elif self._laws:
-            cause = f"{' and '.join(self._laws)} flows all around and cannot carry more: its limit load is reached"
+        elif self.flowing:
+            cause = f"{' and '.join(self.flowing)} flows all around and cannot carry more: its limit load is reached"
         return Diagnosis({"forces": self._failed.residual or math.nan}, self.solid.worst_place(), cause)
 
     # -- results -------------------------------------------------------------------------------------
@@ -315,7 +320,7 @@ class LoadedBody:
             row[f"mean hydrostatic stress {phase} [MPa]"] = self.mean("hydrostatic", phase)
             row[f"mean von Mises stress {phase} [MPa]"] = self.mean("von Mises", phase)
             row[f"largest von Mises stress {phase} [MPa]"] = self.largest("von Mises", phase)
-        for phase in self._laws:
+        for phase in self.flowing:
             row[f"mean plastic strain {phase} [1]"] = self.mean("plastic strain", phase)
         row |= {f"lithiation {p} [1]": x for p, x in self.lithiation.items()}
         held = energies(self.solid)
@@ -353,7 +358,7 @@ class LoadedBody:
                 ),
                 Quantity("mean_von_mises_stress", self.mean("von Mises", phase), "MPa", method, phase=phase),
             ]
-        for phase in self._laws:
+        for phase in self.flowing:
             rows.append(
                 Quantity("mean_plastic_strain", self.mean("plastic strain", phase), "1", method, phase=phase)
             )

@@ -167,6 +167,12 @@ def _debonding(task: Task) -> Answer:
     return debond(task)
 
 
+def _compaction(task: Task) -> Answer:
+    from simulations.studies.compaction import compact
+
+    return compact(task)
+
+
 def _cracking(task: Task) -> Answer:
     from simulations.studies.fracture import crack
 
@@ -174,6 +180,7 @@ def _cracking(task: Task) -> Answer:
 
 
 MODELS: dict[str, Callable[[Task], Answer]] = {
+    "compaction": _compaction,
     "conduction": _conduction,
     "cracking": _cracking,
     "debonding": _debonding,
