@@ -198,11 +198,11 @@ class CohesiveInterfaces:
         whole = self.interface.integral(np.ones_like(self.damage))
         return self.interface.integral(self._change()) / whole
 
-    def work_error(self, most: float = float("inf")) -> float:
+    def work_error(self, most: float = 0.0) -> float:
         """By how much the trapezoidal rule misses the work on the bonds in this step, as a share of all that they take.
 
         Args:
-            most: Or as a share of this energy, pJ, if it is less.
+            most: Or as a share of this energy, pJ, if it is less; of a fiftieth at least. 0 where it is not known.
 
         Between the ends of the step the separation grows evenly, and the traction has kinks: it rises, then falls. The
         same share is missing from the balance of energy, as the work of the loads is found by the same rule.
@@ -213,7 +213,8 @@ class CohesiveInterfaces:
         missed = self.interface.integral(
             self._stored(now) - self.stored + self._cost(now) + viscous - trapezoid
         )
-        return missed / min(self.interface.integral(self._whole(now)), most)
+        whole = self.interface.integral(self._whole(now))
+        return missed / (min(whole, max(most, whole / 50)) if most > 0 else whole)
 
     def _change(self) -> Floats:
         """(n, q) share of G_c that each point spends in this step."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time as clock
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -121,7 +120,7 @@ class BondedBody(LoadedBody):
     def error(self) -> float:
         """Square of the largest share of G_c that a point spends, and of the work that is missed, by their limits."""
         spent = max(self.cohesion.largest_change() - self._anyway, 0.0) / self._limit
-        missed = abs(self.cohesion.work_error(self.most or math.inf))
+        missed = abs(self.cohesion.work_error(self.most))
         return max(spent, missed / WORK_ERROR) ** 2
 
     def row(self) -> dict[str, float]:
