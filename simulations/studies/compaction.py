@@ -42,7 +42,7 @@ def compact(task: Task) -> Answer:
     physics: Compaction = task.physics
     domain = task.domain(cut=())
     task.require_cells(domain, (physics.active, physics.electrolyte, *physics.plastic))
-    names = on_root(task.comm, lambda: {p: task.material_name(domain, p) for p in domain.meshed})
+    names = {p: task.material_name(domain, p) for p in domain.meshed}
     pores = [phase for phase, name in names.items() if name == "void"]
     if not pores:
         raise StudyError(
