@@ -202,7 +202,9 @@ def triple_edges(
                     tz = (normal[0, 0] * normal[1, 1] - normal[0, 1] * normal[1, 0]) * spacing[2]
                     length = np.sqrt(tx * tx + ty * ty + tz * tz)
                     part = abs(tx) if axis == 0 else abs(ty) if axis == 1 else abs(tz)
-                    share = part / length if length > 0 else 1.0
+                    # parallel gradients leave nothing but rounding: the line has no direction of its own
+                    least = 1e-9 * np.sqrt((normal[0] ** 2).sum() * (normal[1] ** 2).sum()) * spacing.min()
+                    share = part / length if length > least else 1.0
                     low, high = min(a, b, c), max(a, b, c)
                     table[low, a + b + c - low - high, high] += share * spacing[axis]
 

@@ -21,6 +21,8 @@ Shape = Literal["bilinear", "exponential"]
 
 _TINY = 1e-30
 _BROKEN = 1 - 1e-9
+_LOOSE = 1e-3
+"""Share of the drag that a broken bond keeps: a piece that is loose on all sides cannot jump in a short step."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class CohesiveLaw:
         shear_energy: Energy in sliding, J/m²; ``fracture_energy`` if None.
         mode_exponent: Of Benzeggagh and Kenane.
         viscosity: ζ in s: a bond that is not yet broken also resists with ζ·strength·(rate of separation)/δ_f, which
-            turns a snap into a fast but stable opening. 0 for none.
+            turns a snap into a fast but stable opening; a broken one with a thousandth of it, for pieces that have come
+            loose on all sides. 0 for none.
         residual: Share of the initial stiffness that is never lost, so that a loose piece is not a singularity. The
             traction it leaves grows with the gap: 0.01 MPa per µm by default.
         open_gap: A gap wider than this is open, µm.
@@ -307,7 +310,8 @@ def respond(
     tangent = tangent - stiffness * np.einsum("fqa,fqb->fqab", separation, gradient)
     drag = np.zeros_like(traction)
     if law.viscosity > 0 and before is not None and np.isfinite(step):
-        rate = law.drag / step * (1 - law.spent(damage, mixture * 0, weakening))[..., None]
+        left = np.maximum(1 - law.spent(damage, mixture * 0, weakening), _LOOSE)
+        rate = law.drag / step * left[..., None]
         drag = rate * (separation - before)
         traction = traction + drag
         tangent = tangent + rate[..., None] * free

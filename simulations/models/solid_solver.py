@@ -158,7 +158,7 @@ class SolidSolver:
         self._responses: list[PETSc.Vec] = []
         self._gradients: list[PETSc.Vec] = []
         self._direct = options.direct
-        self._scale = 0.0  # the largest forces met so far
+        self._scale = self._least_scale = 0.0  # the largest forces met so far
         self.worst: Place | None = None
         self._stale = True  # the tangent is to be assembled anew
         self._fresh_iterations = 0  # of the first solve after a set-up of the preconditioner
@@ -292,7 +292,9 @@ class SolidSolver:
 
     def _newton(self, time: float | None) -> SolveRecord:
         linear_iterations, stalled = 0, 0
+        self._least_scale = self._scale
         norm = self._evaluate()
+        self._least_scale = self._scale
         target = self._moving()
         for iteration in range(self.options.max_iterations + 1):
             done = norm <= self.options.rtol * self._scale and not target
@@ -329,14 +331,17 @@ class SolidSolver:
         )
 
     def _evaluate(self) -> float:
-        """Norm of the residual of free components and plates; also updates the scale of forces."""
+        """Norm of the residual of free components and plates; also the scale of forces, of this iterate and the start.
+
+        Those of iterates in between do not count: a wild one would make all that follows converge too early.
+        """
         self._assemble(self._full, self._residual)
         self._full.copy(self._b)
         self._release(self._b)
         plates = self._plate_residuals()
         norm = math.hypot(self._b.norm(), float(np.linalg.norm(plates)))
         largest = float(np.abs(self._plate_forces).max(initial=0.0))
-        self._scale = max(self._scale, self._full.norm(), norm, largest)
+        self._scale = max(self._least_scale, self._full.norm(), norm, largest)
         return norm
 
     def _plate_residuals(self) -> Floats:

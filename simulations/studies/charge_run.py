@@ -51,6 +51,8 @@ _EDGE = 0.01
 """Share of lithium at the surface at which a step of the protocol ends: nothing is left, or nothing fits in."""
 _UNEVEN, _POLARISED = 0.25, 0.1
 """Share of lithium between surface and mean, and V of polarisation, at which an end is for want of transport."""
+_LEAST_CHARGE = 0.01
+"""Share of what 1C moves in an hour: the least that the lithium balance is relative to, as cycles come back to zero."""
 _CHECKPOINT_EVERY = 10
 
 
@@ -388,7 +390,7 @@ class ChargeRun:
         half = self.half
         low, high = half.surface()
         balance = abs(self.lithium - half.lithium() - half.charge) / max(
-            abs(half.charge), 1e-6 * half.one_c * 3600
+            abs(half.charge), _LEAST_CHARGE * half.one_c * 3600
         )
         level = max(abs(half.current), 1e-3 * half.one_c)
         spread = max(abs(value - half.current) for value in half.boundary_currents().values()) / level

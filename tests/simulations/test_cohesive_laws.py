@@ -47,6 +47,15 @@ def test_v25_the_area_under_the_curve_is_the_fracture_energy(
         assert strength == pytest.approx({"bilinear": 150.0, "exponential": 100 * 3**0.5}[shape], rel=1e-4)
 
 
+def test_a_broken_bond_resists_in_a_short_step_and_not_in_a_long_one() -> None:
+    """A piece that is loose on all sides has no other hold: without it a small cathode fails in its 20th cycle."""
+    law = CohesiveLaw(100.0, 1.0, viscosity=0.3)
+    jump, broken = np.array([[[0.0, 0.0, 0.1]]]), np.ones((1, 1))
+    short, long = (respond(law, jump, NORMAL, broken, before=jump - 1e-3, step=step) for step in (1e-4, 1e4))
+    assert short.traction[0, 0, 2] > 0.1 * law.strength > 1e2 * abs(long.traction[0, 0, 2])
+    assert np.all(short.damage == 1)
+
+
 @pytest.mark.parametrize("shape", MIXED)
 @pytest.mark.parametrize("viscosity", [0.0, 0.3])
 def test_v30_the_tangent_is_the_derivative_of_the_traction(shape: str, viscosity: float) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from killing import Killed
 from meshes import box
+from test_charge import run as run_apart
 from test_compaction import stretch_at
 
 from pxm2mesh.errors import StudyError
@@ -152,3 +153,18 @@ def test_a_sample_without_meshed_pores_is_refused(tmp_path: Path) -> None:
     folder = layers(tmp_path / "full", 'loads = ["5 MPa"]', pore=False)
     with pytest.raises(StudyError, match="no pore is meshed"):
         run(folder)
+
+
+def test_two_ranks_press_as_one_does(tmp_path: Path) -> None:
+    """Catches a study that waits for ever, as one rank asks for what all have to ask for."""
+    found = []
+    for ranks in (1, 2):
+        folder = layers(tmp_path / str(ranks), 'loads = ["20 MPa"]\nsteps = 4\nvoxel = "0.1 um"')
+        run_apart(folder, ranks)
+        found.append((rows(folder), read_volume(folder / "pressed-1.tif").labels))
+    (one, alone), (two, together) = found
+    assert len(one) == len(two) > 4 and np.array_equal(alone, together)
+    for name in ("thickness [um]", "porosity [1]", "pressure [MPa]"):
+        assert [row[name] for row in two] == pytest.approx([row[name] for row in one], rel=1e-7, abs=1e-9), (
+            name
+        )
