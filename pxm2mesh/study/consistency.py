@@ -173,10 +173,9 @@ def missing_values(study: Study, present: Iterable[str]) -> Iterator[Finding]:
         except Pxm2meshError as error:
             broken.add(phase)
             yield Finding(("materials", phase), error.message, error.hint)
-    phases, told = study.volume.phase_table() or (), set()
-    usual = {phase.name: phase.material for phase in phases}
+    told, made_of = set(), _made_of(study)
     for phase, role, parameters, path in needs:
-        material = study.materials.get(phase, usual.get(phase))
+        material = made_of.get(phase)
         if phase in broken or material is None:
             continue
         where: KeyPath = ("materials", phase) if phase in study.materials else path
@@ -224,15 +223,16 @@ def _needs(
             yield physics.active, "active of a half-cell with mechanics", _SWELLING, inside
             yield from _solids(meshed, physics.mechanics.plastic or (), inside)
     if isinstance(physics, Mechanics):
-        pores = (
-            [phase for phase in meshed if _is_pore(study, phase)] if isinstance(physics, Compaction) else []
-        )
-        yield from _solids([phase for phase in meshed if phase not in pores], physics.plastic, path)
+        if isinstance(physics, Compaction):  # its pores have cells, and no stiffness of their own
+            made_of = _made_of(study)
+            meshed = [phase for phase in meshed if made_of.get(phase) != "void"]
+        yield from _solids(meshed, physics.plastic, path)
 
 
-def _is_pore(study: Study, phase: str) -> bool:
-    usual = {p.name: p.material for p in study.volume.phase_table() or ()}
-    return study.materials.get(phase, usual.get(phase)) == "void"
+def _made_of(study: Study) -> dict[str, str]:
+    """Phase → material: as the study says, or as phases of that name usually are."""
+    usual = {phase.name: phase.material for phase in study.volume.phase_table() or ()}
+    return {**usual, **study.materials}
 
 
 def _solids(

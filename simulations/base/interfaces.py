@@ -139,6 +139,10 @@ class Interface:
         """∫ of (n, q) values over the interface, on all ranks."""
         return float(self.domain.comm.allreduce(float(np.sum(self.weights * integrand))))
 
+    def mean(self, values: Floats) -> float:
+        """Of (n, q) values over the area of the interface, on all ranks."""
+        return self.integral(values) / self.integral(np.ones_like(self.weights))
+
     def add_to_vector(self, vector: PETSc.Vec, plus: Floats, minus: Floats) -> None:
         """Add ∫ plus·v⁺ + minus·v⁻.
 

@@ -71,7 +71,7 @@ def deformed_volume(body: Solid, *phases: str) -> float:
         body: With laws of finite strain.
         phases: All meshed phases if none is given.
     """
-    return body.domain.integrate(_volume_ratio(body) * body.domain.dx(*phases, **body.quadrature))
+    return body.domain.integrate(volume_ratio(body) * body.domain.dx(*phases, **body.quadrature))
 
 
 def porosity(body: Solid, pores: Sequence[str]) -> float:
@@ -104,7 +104,7 @@ def contact_fraction(
     if total == 0.0:
         raise UsageError(f"{phase!r} meets neither {other!r} nor a pore;", hint="check the names.")
     inside = domain.by_phase({p: float(p in pores) for p in domain.meshed})
-    ratio: Any = _volume_ratio(body)
+    ratio: Any = volume_ratio(body)
     behind = inside("+") * ratio("+") + inside("-") * ratio("-")
     share = ufl.conditional(ufl.le(behind, closed), 1.0, 0.0)
     present = [gap for gap, pore in zip(gaps, pores, strict=True) if _area(domain, phase, pore) > 0]
@@ -112,7 +112,8 @@ def contact_fraction(
     return (touching + shut) / total
 
 
-def _volume_ratio(body: Solid) -> Any:
+def volume_ratio(body: Solid) -> Any:
+    """The determinant of F, for forms and expressions."""
     return ufl.det(ufl.Identity(3) + ufl.grad(body.displacement))
 
 

@@ -174,7 +174,7 @@ class CoupledHalfCell:
         self.x.x.array[:] = initial
         solver = options.solid
         if self.bonds:
-            solver = solver.for_softening(body.point_total, options.degree)
+            solver = solver.not_symmetric(body.point_total, options.degree)
         how: dict[str, Any] = {
             "x": self.x, "laws": plastic_laws(materials, options.plastic), "bonds": self.bonds,
             "degree": options.degree, "options": solver,

@@ -399,9 +399,7 @@ class HalfCell:
         self.linear_iterations += self._solver.solve(self._vector, self._update, rtol=rtol).iterations
         self.iterations += 1
         change = self._array(self._update) * -1.0
-        change[self._held] = (
-            0.0  # a Krylov method moves what is held by its tolerance, and nothing would bring it back
-        )
+        change[self._held] = 0.0  # a Krylov method moves it by its tolerance, and nothing would bring it back
         raise_by = 0.0
         if missing is not None:
             response = self._response(derivatives)
@@ -451,9 +449,9 @@ class HalfCell:
         self.linear_iterations += self._solver.solve(
             self._right, self._lifted, rtol=_RESPONSE, warm=True
         ).iterations
-        found = self._array(self._lifted)
-        found[self._held] = 0.0
-        return np.asarray(found + self._lift.x.array)
+        response = self._array(self._lifted)
+        response[self._held] = 0.0
+        return np.asarray(response + self._lift.x.array)
 
     @staticmethod
     def _array(vector: PETSc.Vec) -> Floats:

@@ -46,7 +46,7 @@ def energies(body: Solid) -> Energies:
         measure, swollen = body.domain.dx(phase, **body.quadrature), 1.0
         if isinstance(law, FiniteLaw):
             swollen = swelling_ratio(law.material, body.x)
-            elastic += body.domain.integrate(swollen * _finite_density(body, phase, law) * measure)
+            elastic += body.domain.integrate(swollen * _finite_density(body, phase, law, swollen) * measure)
         elif isinstance(law, ElasticLaw | PlasticLaw):
             elastic += body.domain.integrate(_density(body.responses[phase].cauchy, law, body.x) * measure)
         else:
@@ -58,13 +58,13 @@ def energies(body: Solid) -> Energies:
     return Energies(elastic, plastic)
 
 
-def _finite_density(body: Solid, phase: str, law: FiniteLaw) -> Any:
+def _finite_density(body: Solid, phase: str, law: FiniteLaw, swollen: Any) -> Any:
     """K/2 ((Je² − 1)/2 − ln Je) + μ/2 (tr b̄e − 3), per swollen volume; see `simulations.models.stress_laws.finite`.
 
     Where a phase flows, the return keeps tr b̄e of the trial, though det b̄e should stay 1: the trace is that of the b̄e
     with det b̄e = 1 and the deviator that the stress has, to the third order of the elastic strain.
     """
-    moduli, swollen = moduli_of(law.material, body.x), swelling_ratio(law.material, body.x)
+    moduli = moduli_of(law.material, body.x)
     deformation = ufl.Identity(3) + ufl.grad(body.displacement)
     volume = ufl.det(deformation)
     if law.history:

@@ -115,6 +115,7 @@ class CycleRecord:
         done: Cycles that are over, those jumped over included.
         since: Cycles resolved since the last jump, and the one it was judged by.
         limit: Longest jump that may be tried next; 0 before the first.
+        ahead: Cycles jumped over right before the one that is going on, which may be taken back with them.
     """
 
     resolved: list[int] = field(default_factory=list)
@@ -124,6 +125,12 @@ class CycleRecord:
     done: int = 0
     since: int = 0
     limit: int = 0
+    ahead: int = 0
+
+    @property
+    def jumped(self) -> int:
+        """Cycles jumped over right before the last one that was kept."""
+        return self.resolved[-1] - (self.resolved[-2] if len(self.resolved) > 1 else 0) - 1
 
 
 def run_cycles(
@@ -209,7 +216,9 @@ def _jump(
     problem.extrapolate(problem.history() + trend.over(length))
     before = problem.history()
     now, expected = problem.indicator(before), problem.indicator(before + trend.of(length + 1))
+    record.ahead = length
     _resolve(problem, record)
+    record.ahead = 0
     wear = problem.amount(problem.damaged() - damage)
     wrong = problem.amount(problem.indicator(problem.history()) - expected)
     error = wrong / max(problem.amount(expected - now), 0.1 * options.largest_change / length)

@@ -40,8 +40,9 @@ def voxelise(
         pxm2mesh.errors.UsageError: 1 of 1 voxels lie in no cell; the mesh does not fill its box.
     """
     place, nodes, of = np.asarray(points, float), np.asarray(cells), np.asarray(labels)
-    lower = place[np.unique(nodes)].min(axis=0)
-    shape = np.floor((place[np.unique(nodes)].max(axis=0) - lower) / voxel + 1e-9).astype(int)
+    used = place[np.unique(nodes)]
+    lower = used.min(axis=0)
+    shape = np.floor((used.max(axis=0) - lower) / voxel + 1e-9).astype(int)
     if shape.min() < 1:
         raise UsageError(f"a voxel of {voxel:g} µm is larger than the sample;", hint="choose a smaller one.")
     result = np.zeros(shape, np.uint16)

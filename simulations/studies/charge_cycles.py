@@ -40,7 +40,6 @@ class Cycled(Protocol):
     """A run whose cycles can be tried."""
 
     cycles: CycleNumbers
-    on_trial: bool
 
     def cycle(self) -> None:
         """Go through the protocol once."""
@@ -74,6 +73,7 @@ class CycleNumbers:
         self.work = None
         if model is not None and self.cohesion is not None:
             self.work = Work(model.solid, half.cell.active, face)
+        self._last = half.charge, half.voltage
         self.begin()
 
     def columns(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class CycleNumbers:
             name = f"DC resistance, {self.way} [ohm cm2]"
             if name not in self.ends and abs(change) > 1e-6 * half.one_c:
                 self.ends[name] = (half.voltage - before[0]) / change * self.area * _OHM_CM2
-        self._last = half.charge
+        self._last = half.charge, half.voltage
 
     def accepted(self, balance: float) -> None:
         """A time step was accepted.
@@ -114,12 +114,14 @@ class CycleNumbers:
             balance: Its error of the lithium balance.
         """
         half, sums = self.half, self.sums
-        passed, self._last = half.charge - self._last, half.charge
+        charge, voltage = self._last
+        self._last = half.charge, half.voltage
+        passed = half.charge - charge
         sums["steps"] += 1
         sums["balance"] = max(sums["balance"], balance)
         way = "charged" if passed > 0 else "discharged"
         sums[f"charge {way}"] = sums.get(f"charge {way}", 0.0) + abs(passed)
-        sums[f"energy {way}"] = sums.get(f"energy {way}", 0.0) + abs(passed) * half.voltage
+        sums[f"energy {way}"] = sums.get(f"energy {way}", 0.0) + abs(passed) * (voltage + half.voltage) / 2
         if self.work is not None:
             self.work.add()
             sums["imbalance"] = max(sums["imbalance"], self.work.imbalance)
@@ -165,23 +167,22 @@ class CycleNumbers:
         if len(means) == 2:
             row["voltage hysteresis [V]"] = means["charged"] - means["discharged"]
         if self.cohesion is not None:
-            held, integral = self.cohesion.energies(), self.cohesion.interface.integral
-            whole = integral(np.ones_like(self.cohesion.damage))
+            held, mean = self.cohesion.energies(), self.cohesion.interface.mean
             row |= dict(zip(_BONDS, (
-                integral(self.cohesion.damage) / whole, held["dissipated"], held["viscous"],
-                integral(self.cohesion.weakening()) / whole, sums["imbalance"],
+                mean(self.cohesion.damage), held["dissipated"], held["viscous"],
+                mean(self.cohesion.weakening()), sums["imbalance"],
             ), strict=True))  # fmt: skip
         return row
 
     def numbers(self) -> dict[str, Any]:
         """A copy, for a checkpoint or for a cycle that may be taken back."""
-        return {"sums": dict(self.sums), "ends": dict(self.ends), "way": self.way, "last": getattr(self, "_last", 0.0),
+        return {"sums": dict(self.sums), "ends": dict(self.ends), "way": self.way, "last": self._last,
                 "work": None if self.work is None else self.work.numbers()}  # fmt: skip
 
     def resume(self, numbers: Mapping[str, Any]) -> None:
         """Go on from `numbers`; the model has been restored."""
         self.sums, self.ends = dict(numbers["sums"]), dict(numbers["ends"])
-        self.way, self._last = numbers["way"], numbers["last"]
+        self.way, self._last = numbers["way"], (numbers["last"][0], numbers["last"][1])
         if self.work is not None:
             self.work.resume(numbers["work"])
 
@@ -207,7 +208,6 @@ class HalfCellCycles(BondHistory):
         """Take an accumulated energy that was not resolved; damage follows in the next cycle."""
         super().extrapolate(history)
         self.model.changed()
-        self.run.on_trial = True
 
     def state(self) -> Mapping[str, Any]:
         """Of model and run."""

@@ -71,7 +71,6 @@ class ChargeRun:
         cycle_number: Cycles that are over, those jumped over included.
         cycles: Numbers of the cycle that is going on.
         record: Which cycles were resolved.
-        on_trial: The cycle follows a jump that may be taken back.
         events: What ended each step of the protocol.
         statistics: Steps accepted, rejected and failed.
     """
@@ -92,7 +91,7 @@ class ChargeRun:
         self.events: list[str] = []
         self.statistics = StepStatistics()
         self.position, self.began = 0, 0.0
-        self.cycle_number, self.record, self.on_trial, self.damage = 0, CycleRecord(), False, damage
+        self.cycle_number, self.record, self.damage = 0, CycleRecord(), damage
         self.next_step: float | None = None
         self.lithium = half.lithium()
         self.grams = math.nan if density is None else half.volume * 1e-18 * density * 1e3
@@ -196,7 +195,7 @@ class ChargeRun:
         # complete cycles since the last jump: those before the last two do not count, whole ones are in the state
         within = self.position > 0 or self.next_step is not None
         least = fatigue.resolve - 2 if within else fatigue.resolve
-        return not self.on_trial and self.record.since < least
+        return not self.record.ahead and self.record.since < least
 
     def _last_good(self) -> str:
         """Write the last accepted state, and say where."""
@@ -236,7 +235,7 @@ class ChargeRun:
             row = self.cycles.row(number, jumped, wall)
             self.cycle_table.append(row | self._damaged())
         self.shown.advance(float(jumped * len(self.steps)), f"cycle {number} is over")
-        self.cycle_number, self.position, self.on_trial = number, 0, False
+        self.cycle_number, self.position = number, 0
         self.cycles.begin()
         self._save()
 
@@ -244,6 +243,10 @@ class ChargeRun:
         """Columns of the damaged sample: resistance is in those of the cycle, with the exchange current of its x."""
         columns = {} if self.damage is None else self.damage.columns()
         return {name: value for name, value in columns.items() if "ohm cm2" not in name}
+
+    def _now(self) -> int:
+        """Number of the cycle that is going on."""
+        return self.cycle_number + self.record.ahead + 1
 
     def mark(self) -> dict[str, Any]:
         """Where `back_to` goes back to."""
@@ -258,7 +261,7 @@ class ChargeRun:
         self.series = ResultSeries(self.task.path("results.pvd"), self.output, keep_until=mark["time"])
         del self.events[mark["events"] :]
         self.cycles.resume(mark["numbers"])
-        self.position, self.next_step, self.on_trial = 0, None, False
+        self.position, self.next_step = 0, None
 
     def _step(self, step: Step, shown: ProgressTask) -> None:
         half = self.half
@@ -314,7 +317,7 @@ class ChargeRun:
         self._next()
 
     def _over(self, reason: str, shown: ProgressTask) -> None:
-        cycle = f"cycle {self.cycle_number + 1}, " if self.task.physics.cycles > 1 else ""
+        cycle = f"cycle {self._now()}, " if self.task.physics.cycles > 1 else ""
         self.events.append(f"{cycle}step {self.position + 1}: {reason}")
         log.info("%s", self.events[-1])
         self._fields()
@@ -397,7 +400,7 @@ class ChargeRun:
         if length > 0:
             self.cycles.accepted(balance)
         row: dict[str, Any] = dict(zip(COLUMNS, (
-            self.table.rows, self.cycle_number + 1, self.position + 1, half.time, length, half.voltage, half.current,
+            self.table.rows, self._now(), self.position + 1, half.time, length, half.voltage, half.current,
             half.current / half.one_c, half.charge, self.per_gram(half.charge), half.mean(), low, high, balance,
             spread, half.iterations, half.linear_iterations, round(clock.perf_counter() - self.start, 2),
         ), strict=True))  # fmt: skip

@@ -7,7 +7,6 @@ import logging
 from typing import Any
 
 import numpy as np
-import ufl
 from dolfinx import fem
 
 from pxm2mesh.errors import StudyError
@@ -19,10 +18,10 @@ from pxm2mesh.study.mechanics import parse_load
 from simulations.base import compat
 from simulations.base.domain import Domain, on_root
 from simulations.base.fields import gather_nodes
-from simulations.models.compaction import contact_fraction, porosity, with_pores
+from simulations.models.compaction import contact_fraction, porosity, volume_ratio, with_pores
 from simulations.models.finite_strain import finite_laws
-from simulations.models.mechanics import Solid, SolidLaw
-from simulations.models.solid_solver import DIRECT_BELOW, SolverOptions
+from simulations.models.mechanics import Solid, SolidLaw, face_axis
+from simulations.models.solid_solver import SolverOptions
 from simulations.models.voxels import voxelise
 from simulations.studies.mechanics import LoadedBody, LoadRun, supports_of
 from simulations.studies.task import Answer, Task
@@ -75,8 +74,7 @@ class PressedBody(LoadedBody):
         self, domain: Domain, materials: dict[str, Material], physics: Compaction, pores: list[str]
     ) -> None:
         self.pores = pores
-        extents = np.ptp(on_root(domain.comm, lambda: domain.source.points), axis=0)  # type: ignore[union-attr]
-        self.height = float(extents["xyz".index(physics.face[0])])
+        self.height = float((domain.upper - domain.lower)[face_axis(physics.face)[0]])
         super().__init__(domain, materials, physics, tuple(parse_load(text) for text in physics.loads))
 
     def _make_laws(self) -> dict[str, SolidLaw]:
@@ -88,8 +86,7 @@ class PressedBody(LoadedBody):
         }
 
     def _make(self) -> Solid:
-        nodes = self.domain.point_total * (8 if self.physics.order == 2 else 1)
-        options = SolverOptions(rtol=1e-7, symmetric=False, direct=3 * nodes <= DIRECT_BELOW)
+        options = SolverOptions(rtol=1e-7).not_symmetric(self.domain.point_total, self.physics.order)
         return Solid(
             self.domain, self.materials, supports_of(self.physics, self.loads), laws=self._laws,
             degree=self.physics.order, options=options,
@@ -113,9 +110,8 @@ class PressedBody(LoadedBody):
         """Also the volume ratio: pores are closed where it goes to zero."""
         nodes, cells = super().fields()
         ratio = fem.Function(fem.functionspace(self.domain.mesh, ("DG", 0)))
-        gradient = ufl.Identity(3) + ufl.grad(self.solid.displacement)
         points = compat.interpolation_points(ratio.function_space)
-        ratio.interpolate(fem.Expression(ufl.det(gradient), points))
+        ratio.interpolate(fem.Expression(volume_ratio(self.solid), points))
         return nodes, {**cells, "volume ratio [1]": ratio}
 
     def quantities(self) -> Quantities:

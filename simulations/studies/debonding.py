@@ -107,7 +107,7 @@ class BondedBody(LoadedBody):
         return Solid(
             self.domain, self.materials, supports, x=self.x, laws=self._laws, bonds=self._bonds,
             degree=self.physics.order,
-            options=SolverOptions().for_softening(self.domain.point_total, self.physics.order),
+            options=SolverOptions().not_symmetric(self.domain.point_total, self.physics.order),
         )  # fmt: skip
 
     def attempt(self, step: float) -> None:
@@ -260,16 +260,14 @@ class _BondRun(LoadRun):
 
     def _cycle_over(self, number: int) -> None:
         assert self.cycles is not None and self.physics.fatigue is not None
-        kept, bonds = self.record.resolved, self.body.cohesion
-        before = kept[-2] if len(kept) > 1 else 0
-        whole = bonds.interface.integral(np.ones_like(bonds.damage))
-        means = [bonds.interface.integral(values) / whole for values in (bonds.damage, bonds.weakening())]
-        values = (number, number - before - 1, self.record.spent, *means)
+        bonds, jumped = self.body.cohesion, self.record.jumped
+        means = [bonds.interface.mean(values) for values in (bonds.damage, bonds.weakening())]
+        values = (number, jumped, self.record.spent, *means)
         self.cycles.append({
             **dict(zip(CYCLE_COLUMNS, values, strict=True)), **self._numbers(),
             "wall time [s]": round(clock.perf_counter() - self.start, 2),
         })  # fmt: skip
-        self.shown.advance(number - before, f"cycle {number}, toughness left {means[1]:.3g}")
+        self.shown.advance(jumped + 1, f"cycle {number}, toughness left {means[1]:.3g}")
         if self.record.since < self.physics.fatigue.resolve or number == self.physics.cycles:
             self._save()
 
@@ -306,8 +304,8 @@ class _BondRun(LoadRun):
             return None
         load_bonds(self._file(found["rows"]), self.body.cohesion)
         self.body.keep()
-        self.record = CycleRecord(**found.get("record", {}))  # both missing before there were cycles
-        self._load_rows = found.get("load rows", self.position + 1)
+        self.record = CycleRecord(**found["record"])
+        self._load_rows = found["load rows"]
         return found
 
 

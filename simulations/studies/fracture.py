@@ -204,16 +204,15 @@ class CrackRun:
     def _cycle_over(self, number: int, options: JumpOptions, shown: ProgressTask) -> None:
         body, domain = self.particles.body, self.particles.domain
         assert self.cycles is not None
-        before = self.record.resolved[-2] if len(self.record.resolved) > 1 else 0
         left = body.toughness_left.x.array.min(initial=1.0)
         self.cycles.append({
-            "cycle": number, "jumped over before it": number - before - 1, "computed cycle": self.record.spent,
+            "cycle": number, "jumped over before it": self.record.jumped, "computed cycle": self.record.spent,
             "largest damage [1]": self._largest(body.damage), "crack area [um2]": body.crack_area(),
             "broken volume fraction [1]": self._broken_share(), "surface energy [pJ]": body.surface_energy(),
             "least toughness left [1]": min(domain.comm.allgather(float(left))),
             "wall time [s]": round(clock.perf_counter() - self.start, 2),
         })  # fmt: skip
-        shown.advance(number - before, f"cycle {number}, crack area {body.crack_area():.3g} um2")
+        shown.advance(self.record.jumped + 1, f"cycle {number}, crack area {body.crack_area():.3g} um2")
         if self.record.since < options.resolve:
             self._save()
 

@@ -382,7 +382,7 @@ class LoadedBody:
     def resume(self, numbers: Mapping[str, Any]) -> None:
         """Go on from `numbers`; `kept_fields` have been filled."""
         self.time, self.external, self.chemical = numbers["time"], numbers["external"], numbers["chemical"]
-        self.most = numbers.get("most", 0.0)
+        self.most = numbers["most"]
         self.iterations, self.linear_iterations = numbers["iterations"]
         self.solid.restore({**self.solid.state(), **{k: np.array(v) for k, v in numbers["scalars"].items()}})
         self._plate, self._from, self._x_from = numbers["plate"], numbers["from"], dict(numbers["x_from"])
@@ -431,7 +431,7 @@ class LoadRun:
         load_checkpoint(self.path, body.domain, self.key, {}, cells=body.kept_fields())
         body.resume(found)
         self.position, self.next_step, self.events = found["position"], found["next"], list(found["events"])
-        self.earlier = found.get("earlier", 0.0)
+        self.earlier = found["earlier"]
         log.info("going on after %.4g of %d loads", body.time, len(body.loads))
         return found
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
+from study_cases import NMC_LPSCL
 from test_coupling import HELD
 
 from pxm2mesh.io.meshes import save_arrays
@@ -48,16 +48,9 @@ def library_law(**options: Any) -> CohesiveLaw:
     return CohesiveLaw.of(read_material("NMC811-LPSCl"), **{"viscosity": 10.0, **options})
 
 
-STUDY = """
-[volume]
-file = "labels.tif"
-spacing = "1 um"
-phases = { NMC = 1, LPSCl = 2 }
-
-[materials]
-NMC = "NMC811"
-LPSCl = "LPSCl"
-
+STUDY = (
+    NMC_LPSCL
+    + """
 [[physics]]
 model = "half-cell"
 active = "NMC"
@@ -80,6 +73,7 @@ BONDS
 [output]
 folder = "."
 """
+)
 BONDS = 'bonds = ["NMC | LPSCl"]\nviscosity = "20 s"\nspent = 0.05'
 
 
@@ -90,9 +84,3 @@ def study_folder(folder: Path, *, cycles: int = 2, bonds: str = BONDS, mild: boo
     (folder / "study.toml").write_text(study.replace("CYCLES", str(cycles)).replace("BONDS", bonds))
     save_arrays(ball({"NMC": 2.0, "LPSCl": 0.0}, box=(2.8,) * 3, cells=2), folder / "mesh.npz")
     return folder
-
-
-def cycle_rows(folder: Path) -> list[dict[str, float]]:
-    """The rows of ``cycles.csv``."""
-    with (folder / "cycles.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from study_cases import NMC_LPSCL, rows_of
 
 from pxm2mesh.errors import Pxm2meshError
 from pxm2mesh.io.meshes import save_arrays
@@ -21,16 +21,9 @@ from simulations.base.protocol import Current, Rest, Voltage, cccv, parse_steps
 from simulations.shapes import ball
 
 REPOSITORY = Path(__file__).parent.parent.parent
-STUDY = """
-[volume]
-file = "labels.tif"
-spacing = "1 um"
-phases = { NMC = 1, LPSCl = 2 }
-
-[materials]
-NMC = "NMC811"
-LPSCl = "LPSCl"
-
+STUDY = (
+    NMC_LPSCL
+    + """
 [[physics]]
 model = "half-cell"
 active = "NMC"
@@ -44,6 +37,7 @@ largest_step = "150 s"
 [output]
 folder = "."
 """
+)
 
 
 def test_protocols_are_read_as_they_are_written() -> None:
@@ -82,10 +76,6 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "scalars.csv").read_text().splitlines()))
-
-
 def start_and_kill(folder: Path, ranks: int = 1, *, checkpoint: str = "half-cell.npz") -> None:
     """Killed as soon as there is a checkpoint."""
     running = start(folder, ranks)
@@ -109,7 +99,7 @@ ENDS = ("time [s]", "voltage [V]", "charge [pC]", "mean lithiation [1]")
 
 
 def ends(folder: Path) -> list[float]:
-    return [float(rows(folder)[-1][name]) for name in ENDS]
+    return [rows_of(folder)[-1][name] for name in ENDS]
 
 
 def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
@@ -119,7 +109,7 @@ def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
     start_and_kill(killed)
     assert "going on at t = " in run(killed)
     assert ends(killed) == pytest.approx(ends(whole), rel=1e-10)
-    assert [r["time [s]"] for r in rows(whole)] == [r["time [s]"] for r in rows(killed)]
+    assert [r["time [s]"] for r in rows_of(whole)] == [r["time [s]"] for r in rows_of(killed)]
     assert (whole / "quantities-solve.json").read_bytes() == (killed / "quantities-solve.json").read_bytes()
     events = json.loads((whole / "results-record.json").read_text())["physics"][0]["events"]
     assert (
@@ -127,9 +117,9 @@ def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path) -> None:
         and "current fell to 0.5 C" in events[1]
         and "time is over" in events[2]
     )
-    reached = [float(r["voltage [V]"]) for r in rows(whole) if r["protocol step"] == "1"][-1]
+    reached = [r["voltage [V]"] for r in rows_of(whole) if r["protocol step"] == 1][-1]
     assert reached == pytest.approx(4.0, abs=1e-3)
-    assert all(float(r["lithium balance [1]"]) < 1e-10 for r in rows(whole))
+    assert all(r["lithium balance [1]"] < 1e-10 for r in rows_of(whole))
     assert 0 < Quantities.read(whole / "quantities-solve.json").value("capacity") < 200
 
 
@@ -141,5 +131,5 @@ def test_v32_a_killed_run_goes_on_on_another_number_of_ranks(tmp_path: Path, bef
     start_and_kill(killed, before)
     assert "going on at t = " in run(killed, after)
     assert ends(killed) == pytest.approx(ends(whole), rel=1e-10)
-    assert len(rows(killed)) == len(rows(whole))
-    assert all(float(r["lithium balance [1]"]) < 1e-10 for r in rows(killed))
+    assert len(rows_of(killed)) == len(rows_of(whole))
+    assert all(r["lithium balance [1]"] < 1e-10 for r in rows_of(killed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from killing import Killed
 from meshes import box
+from study_cases import WITH_VOID, rows_of
 from test_charge import run as run_apart
 from test_compaction import stretch_at
 
@@ -22,16 +22,9 @@ from pxm2mesh.study import parse_study
 from simulations.studies import compaction
 from simulations.studies.run import run
 
-STUDY = """
-[volume]
-file = "labels.tif"
-spacing = "1 um"
-phases = { void = 0, NMC = 1, LPSCl = 2 }
-
-[materials]
-NMC = "NMC811"
-LPSCl = "LPSCl"
-
+STUDY = (
+    WITH_VOID
+    + """
 [[physics]]
 model = "compaction"
 active = "NMC"
@@ -42,6 +35,7 @@ order = 1
 [output]
 folder = "."
 """
+)
 LAWS = {
     phase: (
         *(float(read_material(name).require(f"elastic.{k}")) for k in ("youngs_modulus", "poisson_ratio")),
@@ -62,11 +56,6 @@ def layers(folder: Path, physics: str, *, pore: bool = True) -> Path:
     return folder
 
 
-def rows(folder: Path) -> list[dict[str, float]]:
-    with (folder / "scalars.csv").open() as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
 PRESSED = 'loads = ["1500 MPa", "5 MPa"]\nsteps = 20\nvoxel = "0.05 um"'
 
 
@@ -78,7 +67,7 @@ def test_layers_are_pressed_let_go_and_written_as_voxels(tmp_path: Path) -> None
     """
     folder = layers(tmp_path / "layers", PRESSED)
     quantities = run(folder)
-    table = rows(folder)
+    table = rows_of(folder)
     top = next(row for row in table if row["pressure [MPa]"] == pytest.approx(1500.0))
     expected = {phase: stretch_at(1500.0, *law) for phase, law in LAWS.items()}
     height = sum(expected.values())
@@ -127,7 +116,7 @@ def test_v32_pressing_goes_on_after_a_kill(
         with pytest.raises(Killed):
             run(killed)
     run(killed)
-    one, other = rows(whole), rows(killed)
+    one, other = rows_of(whole), rows_of(killed)
     assert len(one) == len(other)
     for wanted, found in zip(one, other, strict=True):
         for name in set(wanted) - {"wall time [s]"}:
@@ -161,7 +150,7 @@ def test_two_ranks_press_as_one_does(tmp_path: Path) -> None:
     for ranks in (1, 2):
         folder = layers(tmp_path / str(ranks), 'loads = ["20 MPa"]\nsteps = 4\nvoxel = "0.1 um"')
         run_apart(folder, ranks)
-        found.append((rows(folder), read_volume(folder / "pressed-1.tif").labels))
+        found.append((rows_of(folder), read_volume(folder / "pressed-1.tif").labels))
     (one, alone), (two, together) = found
     assert len(one) == len(two) > 4 and np.array_equal(alone, together)
     for name in ("thickness [um]", "porosity [1]", "pressure [MPa]"):

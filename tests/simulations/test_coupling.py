@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from study_cases import NMC_LPSCL, rows_of
 from test_charge import ends, run, start_and_kill
 
 from pxm2mesh.errors import NotConvergedError, StudyError
@@ -24,16 +24,9 @@ from simulations.models.solid_solver import SolverOptions
 from simulations.models.supports import plate, symmetry
 from simulations.shapes import ball
 
-STUDY = """
-[volume]
-file = "labels.tif"
-spacing = "1 um"
-phases = { NMC = 1, LPSCl = 2 }
-
-[materials]
-NMC = "NMC811"
-LPSCl = "LPSCl"
-
+STUDY = (
+    NMC_LPSCL
+    + """
 [[physics]]
 model = "half-cell"
 active = "NMC"
@@ -53,6 +46,7 @@ order = ORDER
 [output]
 folder = "."
 """
+)
 HELD = [*symmetry("x-", "y-", "z-", "x+", "y+"), plate("z+", "5 MPa")]
 
 
@@ -186,10 +180,6 @@ def prepare(folder: Path, order: int = 1, study: str = STUDY) -> Path:
     return folder
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "scalars.csv").read_text().splitlines()))
-
-
 MORE = (
     "plate displacement [um]",
     "mean hydrostatic stress in NMC [MPa]",
@@ -206,11 +196,11 @@ def test_v32_a_killed_run_with_mechanics_goes_on_to_the_same_end(tmp_path: Path,
     assert "going on at t = " in run(killed)
     assert ends(killed) == pytest.approx(ends(whole), rel=1e-10)
     for name in MORE:
-        assert float(rows(killed)[-1][name]) == pytest.approx(float(rows(whole)[-1][name]), rel=1e-9)
+        assert rows_of(killed)[-1][name] == pytest.approx(rows_of(whole)[-1][name], rel=1e-9)
     assert (whole / "quantities-solve.json").read_bytes() == (killed / "quantities-solve.json").read_bytes()
-    assert all(float(r["lithium balance [1]"]) < 1e-10 for r in rows(whole))
-    charging = [r for r in rows(whole) if r["protocol step"] == "1"]
-    assert charging and all(float(r["spread of currents [1]"]) < 1e-8 for r in charging)
+    assert all(r["lithium balance [1]"] < 1e-10 for r in rows_of(whole))
+    charging = [r for r in rows_of(whole) if r["protocol step"] == 1]
+    assert charging and all(r["spread of currents [1]"] < 1e-8 for r in charging)
     vtu = sorted((whole / "results").glob("*.vtu"))[-1].read_bytes()
     for name in (
         b"displacement [um]",
@@ -235,4 +225,4 @@ def test_v32_with_mechanics_on_another_number_of_ranks(tmp_path: Path) -> None:
     run(killed, 2)
     assert ends(killed) == pytest.approx(ends(whole), rel=1e-10)
     for name in MORE:
-        assert float(rows(killed)[-1][name]) == pytest.approx(float(rows(whole)[-1][name]), rel=1e-9)
+        assert rows_of(killed)[-1][name] == pytest.approx(rows_of(whole)[-1][name], rel=1e-9)

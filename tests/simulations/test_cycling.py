@@ -7,10 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from cycling_cases import BONDS, bonded_particle, cycle_rows, library_law, study_folder
-from test_charge import rows, run, start_and_kill
+from cycling_cases import BONDS, bonded_particle, library_law, study_folder
+from study_cases import rows_of
+from test_charge import run, start_and_kill
 from test_damage_studies import FATIGUE as TIRES
-from test_damage_studies import cracking_folder, rows_of, solve
+from test_damage_studies import cracking_folder, solve
 
 from simulations.base.stepping import StepOptions, run_until
 
@@ -47,7 +48,7 @@ def test_a_cycle_loses_contact_on_charge_and_finds_a_part_of_it_again(tmp_path: 
     folder, whole = study_folder(tmp_path / "bonds"), study_folder(tmp_path / "whole", bonds="")
     run(folder)
     run(whole)
-    found = cycle_rows(folder)
+    found = rows_of(folder, "cycles.csv")
     assert [row["cycle"] for row in found] == [1, 2]
     for row in found:
         charged = row["effective contact fraction, charged [1]"]
@@ -67,7 +68,7 @@ def test_a_cycle_loses_contact_on_charge_and_finds_a_part_of_it_again(tmp_path: 
     assert resistances == [
         f"charge-transfer resistance, {end} [ohm cm2]" for end in ("charged", "discharged")
     ]
-    null = cycle_rows(whole)
+    null = rows_of(whole, "cycles.csv")
     assert null[1]["capacity discharged [mAh/g]"] == pytest.approx(
         null[0]["capacity discharged [mAh/g]"], rel=2e-3
     )
@@ -87,13 +88,13 @@ def test_v32_cycles_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> Non
     run(whole)
     start_and_kill(killed)
     assert "going on at t = " in run(killed)
-    assert sum(row["cycles jumped before"] for row in cycle_rows(whole)) > 0
-    for one, other in zip(cycle_rows(whole), cycle_rows(killed), strict=True):
+    assert sum(row["cycles jumped before"] for row in rows_of(whole, "cycles.csv")) > 0
+    for one, other in zip(rows_of(whole, "cycles.csv"), rows_of(killed, "cycles.csv"), strict=True):
         for name in set(one) - {"wall time [s]", "lithium balance [1]"}:  # the balance is rounding
             assert other[name] == pytest.approx(one[name], rel=1e-10, nan_ok=True), name
-    for one_row, other_row in zip(rows(whole), rows(killed), strict=True):
+    for one_row, other_row in zip(rows_of(whole), rows_of(killed), strict=True):
         for name in ("time [s]", "voltage [V]", "largest gap [um]", "effective contact fraction [1]"):
-            assert float(other_row[name]) == pytest.approx(float(one_row[name]), rel=1e-10), name
+            assert other_row[name] == pytest.approx(one_row[name], rel=1e-10), name
 
 
 def test_v32_cycles_of_cracking_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_jumps_over_cycles_end_where_all_cycles_do(tmp_path: Path) -> None:
     facts = json.loads((jumped / "results-record.json").read_text())["physics"][0]
     resolved = facts["cycles resolved"]
     assert facts["jumps"] and resolved[-1] == 10 and len(resolved) < 8
-    found, expected = cycle_rows(jumped), cycle_rows(every)
+    found, expected = rows_of(jumped, "cycles.csv"), rows_of(every, "cycles.csv")
     assert [row["cycle"] for row in found] == resolved and len(expected) == 10
     assert sum(row["cycles jumped before"] for row in found) + len(found) == 10
     for name, rel in (
@@ -138,5 +139,5 @@ def test_jumps_over_cycles_end_where_all_cycles_do(tmp_path: Path) -> None:
         assert found[-1][name] == pytest.approx(expected[-1][name], rel=rel), name
     for row in (*found, *expected):  # also the energy that falling toughness frees
         assert row["energy imbalance [1]"] < 0.01
-    times = [float(row["time [s]"]) for row in rows(jumped)]
+    times = [row["time [s]"] for row in rows_of(jumped)]
     assert times == sorted(times)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_damage_studies import rows_of
+from study_cases import rows_of
 
 from pxm2mesh.io.meshes import save_arrays
 from pxm2mesh.meshing import MeshOptions, mesh_volume

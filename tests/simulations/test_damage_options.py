@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cycling_cases import BONDS, STUDY, bonded_particle, cycle_rows, library_law, study_folder
-from test_charge import rows, run
+from cycling_cases import BONDS, STUDY, bonded_particle, library_law, study_folder
+from study_cases import rows_of
+from test_charge import run
 
 from pxm2mesh.io.meshes import save_arrays
 from pxm2mesh.quantities import Quantities
@@ -63,7 +64,7 @@ def test_pressing_an_opened_particle_closes_its_gaps(tmp_path: Path) -> None:
     assert changed != text
     (folder / "study.toml").write_text(changed)
     run(folder)
-    found = [{k: float(v) for k, v in row.items()} for row in rows(folder)]
+    found = rows_of(folder)
     before = [row for row in found if row["protocol step"] == 1]
     after = [row for row in found if row["protocol step"] == 3]
     assert before[-1]["stack pressure [MPa]"] == pytest.approx(5, rel=1e-3)
@@ -97,7 +98,7 @@ def test_a_binder_that_comes_off_takes_its_electrons_along(tmp_path: Path) -> No
     save_arrays(voxels(volume), folder / "mesh.npz")
     run(folder)
     found = Quantities.read(folder / "quantities-solve.json")
-    row = cycle_rows(folder)[-1]
+    row = rows_of(folder, "cycles.csv")[-1]
     assert row["lithium balance [1]"] < 1e-9 and row["energy imbalance [1]"] < 0.02
     assert 0 < found.value("effective_contact_fraction", interface="NMC | CBD") <= 1
     assert found.value("effective_contact_fraction", interface="NMC | LPSCl") < 1

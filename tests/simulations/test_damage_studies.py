@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from study_cases import rows_of
 from test_charge import start_and_kill
 from test_ranks import mpirun
 
@@ -57,11 +57,6 @@ def folder_with(path: Path, physics: str, *, bare: bool = False, radius: float =
         text = text.replace('LPSCl = "LPSCl"\n', "").replace(", LPSCl = 2", "")
     (path / "study.toml").write_text(text)
     return path
-
-
-def rows_of(folder: Path, name: str = "scalars.csv") -> list[dict[str, float]]:
-    text = (folder / name).read_text().splitlines()
-    return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(text)]
 
 
 def solve(folder: Path, *options: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from killing import Killed
+from study_cases import rows_of
 
 from pxm2mesh.errors import GeometryError, Pxm2meshError, StudyError
 from pxm2mesh.io.meshes import save_arrays
@@ -49,11 +49,6 @@ def prepare(folder: Path, physics: str, cells: int = 3) -> Path:
     return folder
 
 
-def rows(folder: Path) -> list[dict[str, float]]:
-    lines = csv.DictReader((folder / "scalars.csv").read_text().splitlines())
-    return [{k: float(v) for k, v in row.items()} for row in lines]
-
-
 def test_v14_fast_diffusion_follows_the_voltage_of_the_mean_to_the_millivolt(tmp_path: Path) -> None:
     """V14: with D → ∞ the voltage is U(x̄) + η, and the cut-off comes when that says.
 
@@ -72,7 +67,7 @@ def test_v14_fast_diffusion_follows_the_voltage_of_the_mean_to_the_millivolt(tmp
     mesh = ball({"NMC": 2.0, "LPSCl": 0.0}, box=(2.8,) * 3, cells=3)
     volume, area = float(mesh.phase_volumes()["NMC"]), float(mesh.pair_areas()["NMC | LPSCl"])
     density = FARADAY * 1e-6 * c_max * (window[1] - window[0]) / 3600 * volume / area
-    found = rows(folder)
+    found = rows_of(folder)
     for row in found:
         x = np.array([row["mean lithiation [1]"]])
         exchange = kinetics.exchange(x)[0]
@@ -103,7 +98,7 @@ def test_every_kind_of_step_ends_where_it_should(tmp_path: Path) -> None:
     """Catches a flux that is not switched off at a rest, and a surface that stays fixed in the step after it."""
     folder = prepare(tmp_path, MIXED)
     run(folder)
-    found = rows(folder)
+    found = rows_of(folder)
     last = {p: [r for r in found if r["protocol step"] == p][-1] for p in (1, 2, 3, 4, 5)}
     assert last[1]["mean lithiation [1]"] == pytest.approx(0.8, abs=1e-4)
     assert last[2]["mean lithiation [1]"] == pytest.approx(last[1]["mean lithiation [1]"], abs=1e-10)
@@ -127,17 +122,17 @@ def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path, killer: Any, o
     physics = f"{MIXED}\norder = {order}"
     whole, killed = prepare(tmp_path / "whole", physics), prepare(tmp_path / "killed", physics)
     run(whole)
-    for limit in (len(rows(whole)) * 2 // 5, len(rows(whole)) * 4 // 5):
+    for limit in (len(rows_of(whole)) * 2 // 5, len(rows_of(whole)) * 4 // 5):
         killer(limit)
         with pytest.raises(Killed):
             run(killed)
     killer(None)
     run(killed)
     timeless = [
-        {k: v for k, v in r.items() if "wall" not in k and "iterations" not in k} for r in rows(killed)
+        {k: v for k, v in r.items() if "wall" not in k and "iterations" not in k} for r in rows_of(killed)
     ]
-    assert len(timeless) == len(rows(whole))
-    for mine, theirs in zip(timeless, rows(whole), strict=True):
+    assert len(timeless) == len(rows_of(whole))
+    for mine, theirs in zip(timeless, rows_of(whole), strict=True):
         for name, value in mine.items():
             tolerance = 1e-9 if "balance" in name else 1e-10 * max(1.0, abs(theirs[name]))
             assert value == pytest.approx(theirs[name], abs=tolerance), name

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_coupling import STUDY, prepare, rows
+from study_cases import rows_of
+from test_coupling import STUDY, prepare
 
 from pxm2mesh.errors import GeometryError, NotConvergedError, Pxm2meshError, StudyError
 from simulations.models.electrochemistry import HalfCell
@@ -37,7 +38,7 @@ def test_1000_c_ends_with_its_cause_and_the_last_good_state(
     assert caught.value.exit_code == 6 and "checkpoints/half-cell.npz at t = 40" in caught.value.hint
     with np.load(folder / "checkpoints" / "half-cell.npz") as kept:
         assert np.isfinite(kept["nodes/old"]).all()
-    assert float(rows(folder)[-1]["time [s]"]) >= 40 and (folder / "results.pvd").exists()
+    assert rows_of(folder)[-1]["time [s]"] >= 40 and (folder / "results.pvd").exists()
     assert not (folder / "quantities-solve.json").exists()
 
 
@@ -68,7 +69,7 @@ def test_a_step_that_fails_whatever_is_tried_ends_with_place_and_cause(
         "the last good state is in checkpoints/half-cell.npz",
     ):
         assert part in said
-    assert float(rows(folder)[-1]["time [s]"]) >= 40
+    assert rows_of(folder)[-1]["time [s]"] >= 40
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from killing import Killed
 from meshes import box
+from study_cases import WITH_VOID, rows_of
 
 from pxm2mesh.errors import NotConvergedError, Pxm2meshError, StudyError
 from pxm2mesh.io.meshes import save_arrays
@@ -20,16 +20,9 @@ from pxm2mesh.study import parse_study
 from pxm2mesh.study.mechanics import MechanicalLoad, parse_load
 from simulations.studies.run import run
 
-STUDY = """
-[volume]
-file = "labels.tif"
-spacing = "1 um"
-phases = { void = 0, NMC = 1, LPSCl = 2 }
-
-[materials]
-NMC = "NMC811"
-LPSCl = "LPSCl"
-
+STUDY = (
+    WITH_VOID
+    + """
 [[physics]]
 model = "mechanics"
 %s
@@ -37,6 +30,7 @@ model = "mechanics"
 [output]
 folder = "."
 """
+)
 
 
 def prepare(folder: Path, physics: str, *, inclusion: bool = True, cells: int = 2) -> Path:
@@ -46,11 +40,6 @@ def prepare(folder: Path, physics: str, *, inclusion: bool = True, cells: int = 
     save_arrays(box((cells,) * 3, (2.0, 2.0, 2.0), phase), folder / "mesh.npz")
     (folder / "study.toml").write_text(STUDY % physics)
     return folder
-
-
-def rows(folder: Path) -> list[dict[str, float]]:
-    lines = csv.DictReader((folder / "scalars.csv").read_text().splitlines())
-    return [{k: float(v) for k, v in row.items()} for row in lines]
 
 
 def test_a_plate_gives_way_and_a_gap_does_not(tmp_path: Path) -> None:
@@ -66,8 +55,8 @@ def test_a_plate_gives_way_and_a_gap_does_not(tmp_path: Path) -> None:
     for name, loads in (("plate", '"5 MPa", "x 0.8"'), ("gap", '"5 MPa", "hold", "x 0.8"')):
         folder = prepare(tmp_path / name, f"loads = [{loads}]\ninitial = 0.85", inclusion=False)
         run(folder)
-        ends[name] = rows(folder)[-1]
-        assert rows(folder)[1]["closing [um]"] == pytest.approx(2 * 5 / confined, rel=1e-7)
+        ends[name] = rows_of(folder)[-1]
+        assert rows_of(folder)[1]["closing [um]"] == pytest.approx(2 * 5 / confined, rel=1e-7)
     free = float(change(0.8) - change(0.85)) / 3
     assert ends["plate"]["pressure [MPa]"] == pytest.approx(5.0, rel=1e-8)
     along = free * (1 + poisson) / (1 - poisson)
@@ -87,7 +76,7 @@ def test_v33_the_work_of_the_plate_is_stored_or_used_up(tmp_path: Path) -> None:
         tmp_path, 'loads = ["2 GPa", "5 MPa"]\nplastic = ["LPSCl"]\nsteps = 12\nwrite_every = 100'
     )
     run(folder)
-    found = rows(folder)
+    found = rows_of(folder)
     pressed = next(r for r in found if r["loads applied [1]"] == 1.0)
     assert pressed["plastic work [pJ]"] > 0.1 * pressed["elastic energy [pJ]"]
     assert pressed["mean plastic strain LPSCl [1]"] > 1e-3
@@ -101,7 +90,7 @@ def test_v33_the_work_of_swelling_is_stored(tmp_path: Path) -> None:
     """V33, 1 %: an inclusion shrinks in a matrix under a plate; catches swelling that works for nothing (100 %)."""
     folder = prepare(tmp_path, 'loads = ["5 MPa", "x 0.4"]\ninitial = 0.9\nsteps = 4')
     run(folder)
-    last = rows(folder)[-1]
+    last = rows_of(folder)[-1]
     assert last["energy imbalance [1]"] < 0.01
     assert last["work of swelling [pJ]"] > 0.5 * last["elastic energy [pJ]"]
     assert last["mean hydrostatic stress NMC [MPa]"] > 100  # a shrinking particle is pulled
@@ -139,7 +128,7 @@ def test_a_limit_load_ends_the_run_with_the_last_good_state_on_disk(tmp_path: Pa
     for part in ("residuals: forces", "µm, cell ", "of LPSCl; likely cause: LPSCl flows all around",
                  "the last good state is in checkpoints/mechanics.npz after 1."):  # fmt: skip
         assert part in said
-    assert rows(folder)[-1]["loads applied [1]"] > 1.0  # not the last whole load
+    assert rows_of(folder)[-1]["loads applied [1]"] > 1.0  # not the last whole load
     assert (folder / "checkpoints" / "mechanics.npz").exists() and not (
         folder / "quantities-solve.json"
     ).exists()
@@ -156,8 +145,8 @@ def test_v32_a_killed_run_goes_on_to_the_same_end(tmp_path: Path, killer: Any) -
             run(killed)
     killer(None)
     run(killed)
-    assert len(rows(killed)) == len(rows(whole))
-    for mine, theirs in zip(rows(killed), rows(whole), strict=True):
+    assert len(rows_of(killed)) == len(rows_of(whole))
+    for mine, theirs in zip(rows_of(killed), rows_of(whole), strict=True):
         for name, value in mine.items():
             if "iterations" not in name and "wall" not in name and "imbalance" not in name:
                 assert value == pytest.approx(theirs[name], rel=1e-10, abs=1e-12), name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from dolfinx import fem
+from study_cases import NMC_LPSCL, rows_of
 from test_ranks import mpirun
 
 from pxm2mesh.errors import GeometryError, StudyError
@@ -31,16 +31,9 @@ from simulations.studies.run import run
 
 Floats = npt.NDArray[np.float64]
 INITIAL = 0.9
-STUDY = """
-[volume]
-file = "labels.tif"
-spacing = "1 um"
-phases = { NMC = 1, LPSCl = 2 }
-
-[materials]
-NMC = "NMC811"
-LPSCl = "LPSCl"
-
+STUDY = (
+    NMC_LPSCL
+    + """
 [[physics]]
 model = "half-cell"
 active = "NMC"
@@ -63,6 +56,7 @@ SUBMODEL
 [output]
 folder = "."
 """
+)
 MIRRORS = ("x-", "y-", "z-", "x+", "y+")
 ONLY_CRACKING = """
 from pathlib import Path
@@ -143,11 +137,6 @@ def only_cracking(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Quantities:
     return run(folder)
 
 
-def rows_of(folder: Path) -> list[dict[str, float]]:
-    with (folder / "scalars-2.csv").open() as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
 @pytest.mark.parametrize("refine", [0, 1])
 def test_a_whole_submodel_is_displaced_as_the_electrode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refine: int
@@ -160,7 +149,7 @@ def test_a_whole_submodel_is_displaced_as_the_electrode(
     folder = electrode(tmp_path / "cell", submodel=f"particle = 1\nrefine = {refine}")
     largest = solved(folder, uneven)
     only_cracking(folder, monkeypatch)
-    last = rows_of(folder)[-1]
+    last = rows_of(folder, "scalars-2.csv")[-1]
     assert last["time [s]"] == 100 and last["largest damage [1]"] == 0
     deviation = last["largest deviation of displacement [um]"] / largest
     assert deviation < (1e-10 if refine == 0 else 0.05)
@@ -179,7 +168,7 @@ def test_a_particle_that_swells_evenly_is_free_of_stress(
         lambda p, t: np.full(len(p), INITIAL + t / 100 * (end - INITIAL)),
     )
     only_cracking(folder, monkeypatch)
-    rows = rows_of(folder)
+    rows = rows_of(folder, "scalars-2.csv")
     assert [row["time [s]"] for row in rows] == [0, 50, 100]
     assert rows[-1]["mean lithiation [1]"] == pytest.approx(end, rel=1e-12)
     stretched = 140e3 * swelling(end) ** 2 * 4.2  # pJ, were it held where it was
@@ -207,7 +196,7 @@ def test_a_torn_particle_cracks_and_a_stopped_run_goes_on(
     whole, stopped = torn(tmp_path / "whole"), torn(tmp_path / "stopped")
     found = only_cracking(whole, monkeypatch)
     assert found.value("crack_area", phase="NMC") > 1
-    rows = rows_of(whole)
+    rows = rows_of(whole, "scalars-2.csv")
     damage = [row["largest damage [1]"] for row in rows]
     assert damage[0] == 0 and damage[-1] > 0.9 and np.all(np.diff(damage) >= 0)
     write, left = CrackRun._row, iter(range(2))
@@ -220,9 +209,9 @@ def test_a_torn_particle_cracks_and_a_stopped_run_goes_on(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(CrackRun, "_row", until)
         only_cracking(stopped, patch)
-    assert len(rows_of(stopped)) == 2
+    assert len(rows_of(stopped, "scalars-2.csv")) == 2
     only_cracking(stopped, monkeypatch)
-    assert_same(rows, rows_of(stopped), 1e-9)
+    assert_same(rows, rows_of(stopped, "scalars-2.csv"), 1e-9)
 
 
 def test_v31_a_torn_particle_cracks_alike_on_two_ranks(
@@ -232,7 +221,7 @@ def test_v31_a_torn_particle_cracks_alike_on_two_ranks(
     whole, halves = torn(tmp_path / "whole"), torn(tmp_path / "halves")
     only_cracking(whole, monkeypatch)
     mpirun(2, "-c", ONLY_CRACKING.format(folder=halves))
-    assert_same(rows_of(whole), rows_of(halves), 1e-4)
+    assert_same(rows_of(whole, "scalars-2.csv"), rows_of(halves, "scalars-2.csv"), 1e-4)
 
 
 def test_what_cannot_be_cut_out_is_said_with_what_to_do(
