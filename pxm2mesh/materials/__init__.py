@@ -7,7 +7,13 @@ from pxm2mesh.materials.consistency import (
     refuse_unsourced,
     swelling_window,
 )
-from pxm2mesh.materials.library import library, material_from, read_material, read_materials
+from pxm2mesh.materials.library import (
+    library,
+    material_entry,
+    material_from,
+    read_material,
+    read_materials,
+)
 from pxm2mesh.materials.material import (
     Elastic,
     Fracture,
@@ -31,6 +37,7 @@ __all__ = [
     "Swelling",
     "Transport",
     "library",
+    "material_entry",
     "material_from",
     "read_material",
     "read_materials",

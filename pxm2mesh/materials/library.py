@@ -155,6 +155,23 @@ def material_from(entry: Mapping[str, Any], *, origin: str = "", folder: Path | 
     return Material(name, str(merged.get("description", "")), between, origin=origin, **parts)
 
 
+def material_entry(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a material is read from: parsed TOML, laid over all of its bases.
+
+    Args:
+        name_or_path: As for `read_material`.
+
+    Raises:
+        UsageError: Neither a name in the library nor a file.
+        DataError: The file is not TOML.
+        StudyError: A material is its own base.
+    """
+    text = os.fspath(name_or_path)
+    if text.endswith(".toml"):
+        return _with_base(_read_toml(Path(text)), Path(text).parent, ())
+    return _with_base(_library_entry(text), None, ())
+
+
 def _with_base(entry: Mapping[str, Any], folder: Path | None, seen: tuple[str, ...]) -> dict[str, Any]:
     """The entry laid over its base, parameter by parameter."""
     if "base" not in entry:

@@ -20,7 +20,7 @@ from pxm2mesh.pipeline.record import Record, StageRecord, source_digest, state_o
 from pxm2mesh.pipeline.stages import Outcome, Stage, Work
 from pxm2mesh.progress import SILENT, Progress
 from pxm2mesh.quantities import Quantities
-from pxm2mesh.study import Study, digest_of, with_phases, write_study
+from pxm2mesh.study import Study, digest_of, inputs_digest, with_phases, write_study
 
 logger = logging.getLogger("pxm2mesh.pipeline")
 
@@ -38,6 +38,12 @@ def _measured_options(study: Study) -> list[object]:
     return [study.quantify]
 
 
+def _solved_options(study: Study) -> list[object]:
+    """What is computed, with the content of the files it names. The number of MPI ranks makes no other result."""
+    solver = study.solver.model_copy(update={"ranks": 1})
+    return [study.physics, study.materials, solver, inputs_digest(study)]
+
+
 STAGES: Sequence[Stage] = (
     Stage("volume", (), ("io", "phantoms", "segment"), _source_options, stages.read),
     Stage("clean", ("volume",), ("segment",), lambda s: s.clean, stages.clean),
@@ -47,12 +53,11 @@ STAGES: Sequence[Stage] = (
           wanted=lambda s: s.surface.write),
     Stage("mesh", ("clean",), ("surfacing", "meshing", "io"), lambda s: [s.mesh, s.zone], shapes.mesh),
     Stage("solve", ("mesh",), ("simulations", "materials"),
-          lambda s: [s.physics, s.materials, s.solver.model_copy(update={"ranks": 1})], stages.solve,
-          wanted=lambda s: bool(s.physics)),
+          _solved_options, stages.solve, wanted=lambda s: bool(s.physics)),
     Stage("report", ("volume", "clean", "quantify", "surface", "mesh", "solve"), ("report",),
           lambda s: s.report, stages.report),
 )  # fmt: skip
-"""In their order. The number of MPI ranks does not make a result another one."""
+"""In their order."""
 NAMES = tuple(stage.name for stage in STAGES)
 QUANTITIES = "quantities.json"
 
@@ -139,7 +144,7 @@ def run_study(
 
 
 def plan_study(study: Study, *, until: str = "report") -> tuple[StageReport, ...]:
-    """What `run_study` would do: nothing is read but the record and the source, nothing is written.
+    """What `run_study` would do: nothing is read but the record and what decides results, nothing is written.
 
     Args:
         study: What to do.

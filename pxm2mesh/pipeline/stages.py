@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ MESH = "mesh.npz"
 MEASURED = "quantities-volume.json"
 SOLVED = "quantities-solve.json"
 NUMBERS = {"quantify": MEASURED, "solve": SOLVED}
-RESULTS = ("results*", "scalars*.csv", "cycles*.csv", "loads*.csv", SOLVED, "checkpoints")
+RESULTS = ("results*", "scalars*.csv", "cycles*.csv", "loads*.csv", "pressed-*.tif", SOLVED)
 _CLEANED_AWAY = 0.1  # share of a phase that [clean] may take without a word
 
 
@@ -269,7 +270,7 @@ def solve(work: Work, progress: Progress) -> Outcome:
     from pxm2mesh.report.paraview import write_paraview_states
 
     solver.solve(work.folder, ranks=work.ranks, lock=work.lock, progress=progress)
-    files = tuple(sorted({f for pattern in RESULTS[:-1] for p in work.folder.glob(pattern)
+    files = tuple(sorted({f for pattern in RESULTS for p in work.folder.glob(pattern)
                           for f in (p.rglob("*") if p.is_dir() else (p,)) if f.is_file()}))  # fmt: skip
     if work.folder / SOLVED not in files:
         raise DataError(f"the solver ended well but left no {SOLVED} in {work.folder}.")
@@ -277,6 +278,7 @@ def solve(work: Work, progress: Progress) -> Outcome:
     files += tuple(write_paraview_states(work.folder))
     ended = solver.ended(work.folder)
     facts = {"ranks": work.ranks, "quantities": len(found), "ended": ended}
+    shutil.rmtree(work.folder / "checkpoints", ignore_errors=True)  # nothing is left to go on with
     return Outcome(files, facts, line=f"{len(found)} quantities; {ended}")
 
 

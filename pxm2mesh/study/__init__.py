@@ -1,6 +1,7 @@
 """Study files: a whole run as one validated, frozen object."""
 
 from pxm2mesh.study.examining import Examination, examine_study
+from pxm2mesh.study.inputs import inputs_digest, result_digest
 from pxm2mesh.study.locating import locate
 from pxm2mesh.study.meshing import mesh_options
 from pxm2mesh.study.model import Study, digest_of, with_phases
@@ -14,11 +15,13 @@ __all__ = [
     "check_study",
     "digest_of",
     "examine_study",
+    "inputs_digest",
     "locate",
     "mesh_options",
     "parse_study",
     "phases_named",
     "read_study",
+    "result_digest",
     "with_phases",
     "write_study",
 ]

@@ -93,8 +93,18 @@ def _parse(text: str) -> Step:
         options["until_time"] = seconds(duration)
     head, _, end = head.partition(" until ")
     if head.lower().startswith("rest"):
-        return Rest(seconds(head[4:].strip() or duration))
+        time = head[4:].strip()
+        if end or (time and duration):
+            raise StudyError(
+                f"protocol step {text!r}: a rest has one time and no other end;", hint='write "rest 10 min".'
+            )
+        return Rest(seconds(time or duration))
     if head.lower().startswith("press "):
+        if end or duration:
+            raise StudyError(
+                f"protocol step {text!r}: the pressure is changed at once;",
+                hint='write "press 5 MPa", and after it "rest 10 min".',
+            )
         return Press(parse_quantity(head[6:], "pressure", where=text))
     rate = parse_rate(head)
     if rate is not None:

@@ -216,7 +216,7 @@ class ScalarTable:
             if old[:1] != lines or len(old) < keep_rows + 1:
                 raise DataError(
                     f"{self.path} does not have the {keep_rows} rows of the checkpoint;",
-                    hint="start again without --restart.",
+                    hint="start again with --restart.",
                 )
             lines = old[: keep_rows + 1]
         with replacing(self.path) as part:

@@ -101,6 +101,8 @@ class Event:
     value: Callable[[], float]
 
 
+_REJECTIONS = 60
+"""Steps in a row that miss their tolerance: the last is 1e-12 of the first, and no shorter one will do."""
 _OVERSHOOT = 1.5
 """A step goes at most so much further than an event that is seen coming: far beyond one there may be no solution."""
 
@@ -143,8 +145,9 @@ def run_until(
         The event, or None at ``end``; and the step that would come next.
 
     Raises:
-        NotConvergedError: A step failed ``options.cuts`` times in a row in every way that the problem knows; the
-            state is the last accepted one. Says the time, the residuals, the worst cell and the last checkpoint.
+        NotConvergedError: A step failed ``options.cuts`` times in a row in every way that the problem knows, or missed
+            its tolerance however short it was; the state is the last accepted one. Says the time, the residuals, the
+            worst cell and the last checkpoint.
     """
     counts = statistics or StepStatistics()
     step = options.first if step is None else step
@@ -161,6 +164,7 @@ def run_until(
             if not error <= 2.0:
                 problem.restore()
                 counts.rejected += 1
+                ladder.after_rejection(error, now)
                 step = now * max(0.3, 0.9 / math.sqrt(error))
                 continue
             passed = [event for event in events if event.value() > options.event_width]
@@ -217,8 +221,20 @@ class _Ladder:
         self, problem: TimeProblem, options: StepOptions, checkpoint: Callable[[], str], unit: str
     ) -> None:
         self.problem, self.options, self.checkpoint, self.unit = problem, options, checkpoint, unit
-        self.cuts, self.first, self.calm, self.rung = 0, 0.0, 0, 0
+        self.cuts, self.first, self.calm, self.rung, self.rejections = 0, 0.0, 0, 0, 0
         self.tried: list[str] = []
+
+    def after_rejection(self, error: float, step: float) -> None:
+        """Count a step that was solved but too coarse; `NotConvergedError` where shorter ones are no better."""
+        self.rejections += 1
+        if self.rejections == _REJECTIONS:
+            kept = last_good(self.checkpoint())
+            raise NotConvergedError(
+                f"at t = {self.problem.time:.6g} {self.unit} {_REJECTIONS} steps in a row missed their tolerance, the "
+                f"last of {step:.3g} {self.unit} by a factor of {error:.3g};",
+                reason="tolerance", time=self.problem.time,
+                hint=f"{kept}; allow a larger error, or bonds and cracks to spend more in a step.",
+            )  # fmt: skip
 
     def after_failure(self, failure: NotConvergedError, step: float) -> float:
         """Restore, and give the step to try next; `NotConvergedError` at the end of the ladder."""
@@ -248,8 +264,7 @@ class _Ladder:
         ways = f", also with {' and with '.join(self.tried)}" if self.tried else ""
         about = f" {found}" if found is not None and str(found) else ""
         about = about if not about or about.endswith(";") else about + ";"
-        kept = self.checkpoint()
-        kept = f"the last good state is in {kept}" if kept else "the last good state is kept"
+        kept = last_good(self.checkpoint())
         hint = failure.hint or "a lower rate or a finer mesh may carry it further."
         return NotConvergedError(
             f"at t = {self.problem.time:.6g} {self.unit} a step of {step:.3g} {self.unit} still failed after "
@@ -261,7 +276,7 @@ class _Ladder:
 
     def after_success(self) -> None:
         """Back to the ordinary way once all is calm."""
-        self.cuts = 0
+        self.cuts = self.rejections = 0
         self.calm += 1
         if self.rung and self.calm >= self.options.calm:
             self.leave()
@@ -271,6 +286,11 @@ class _Ladder:
         if self.rung and isinstance(self.problem, Rescuable):
             self.problem.solve_by(None)
         self.rung, self.tried = 0, []
+
+
+def last_good(checkpoint: str) -> str:
+    """For an error that ends a run: where its last good state is, if anywhere."""
+    return f"the last good state is in {checkpoint}" if checkpoint else "no state was kept yet"
 
 
 def _locate(

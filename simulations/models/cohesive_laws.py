@@ -90,9 +90,11 @@ class CohesiveLaw:
                 "cohesive law: the exponential shape has no shear strength of its own;",
                 hint="give shear_energy: the strength follows from it.",
             )
-        for onset, failure, what in ((*self._normal(), "opening"), (*self._shear(), "sliding")):
+        modes = {"opening": (self.strength, self.fracture_energy), "sliding": self._shear_mode()}
+        for what, (strength, energy) in modes.items():
+            onset, failure = self._lengths(strength, energy)
             if not failure > onset:
-                least = (self.strength / 2 / self.fracture_energy) * self.strength
+                least = (strength / 2 / energy) * strength
                 raise StudyError(
                     f"cohesive law: in {what}, damage would begin at {onset:.3g} µm, after failure "
                     f"at {failure:.3g} µm;",
@@ -160,7 +162,10 @@ class CohesiveLaw:
         return self._lengths(self.strength, self.fracture_energy)
 
     def _shear(self) -> tuple[float, float]:
-        return self._lengths(self.shear_strength or self.strength, self.shear_energy or self.fracture_energy)
+        return self._lengths(*self._shear_mode())
+
+    def _shear_mode(self) -> tuple[float, float]:
+        return self.shear_strength or self.strength, self.shear_energy or self.fracture_energy
 
     def _lengths(self, strength: float, energy: float) -> tuple[float, float]:
         """Opening at onset and at failure; for the exponential shape δ₀ and infinity."""

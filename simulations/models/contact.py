@@ -76,7 +76,9 @@ class Contact:
         total = int(max(number.max(initial=0), half.domain.cell_fields[CELL].max(initial=0))) + 1
         areas, held = np.bincount(number, area, total), np.bincount(number, area * left, total)
         factor = np.where(areas > 0, np.maximum(held / np.where(areas > 0, areas, 1.0), _INSULATES), 1.0)
-        return np.asarray(factor[half.domain.cell_fields[CELL].astype(np.int64)])
+        cells = half.domain.cell_fields[CELL].astype(np.int64)
+        self._wired = areas[cells] > 0
+        return np.asarray(factor[cells])
 
     @property
     def used(self) -> Floats:
@@ -87,7 +89,12 @@ class Contact:
         """How much of what the half-cell was solved with was found otherwise, as a share of what is left."""
         areas, comm = self.half.interface.weights.sum(axis=1), self.half.domain.comm
         change, left = float(areas @ np.abs(self.found - self.used)), float(areas @ self.found)
-        return float(comm.allreduce(change)) / max(float(comm.allreduce(left)), 1e-6 * self.half.area)
+        apart = float(comm.allreduce(change)) / max(float(comm.allreduce(left)), 1e-6 * self.half.area)
+        if self._conducts is None or self._used_conducts is None:
+            return apart
+        change = float(np.abs(self._conducts - self._used_conducts)[self._wired].sum())
+        left = float(self._conducts[self._wired].sum())
+        return max(apart, float(comm.allreduce(change)) / max(float(comm.allreduce(left)), _INSULATES))
 
     def use(self, share: Floats) -> None:
         """Solve the half-cell with these shares, and the conductors as they were found."""
@@ -103,6 +110,7 @@ class Contact:
 
     def _set(self, share: Floats, conducts: Floats | None) -> None:
         self.half.set_contact(share[:, None])
+        self._used_conducts = conducts
         if conducts is not None:
             factor = self.half.conduction_factor
             factor.x.array[np.asarray(factor.function_space.dofmap.list)[:, 0]] = conducts

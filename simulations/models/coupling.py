@@ -386,12 +386,13 @@ class CoupledHalfCell:
         self.half.interrupt()
 
     def ways(self) -> Sequence[str]:
-        """A line search; with it a direct solver and passes that take half of each change."""
+        """A line search; with it direct solvers and passes that take half of each change."""
         return _WAYS
 
     def solve_by(self, way: str | None) -> None:
         """Attempts go this way from now on; None for the ordinary one."""
         self.half.solve_by(None if way is None else self.half.ways()[_WAYS.index(way)])
+        self.solid.solve_directly(way == _WAYS[1])
         self._relax = 0.5 if way == _WAYS[1] else 1.0
 
     def diagnose(self) -> Diagnosis:

@@ -187,7 +187,8 @@ class HalfCell:
         self._right = self._vector.duplicate()
         unknowns = self.space.dofmap.index_map.size_global * 2
         self._linear = self.options.linear or (MUMPS if unknowns < _DIRECT_LIMIT else SPLIT)
-        self._careful, self._solver = False, self._make_solver(self._linear)
+        self._careful, self._way = False, self._linear
+        self._solver = self._make_solver(self._way)
         self._mean = fem.form(x * domain.dx(cell.active))
 
     def _make_solver(self, options: Options) -> LinearSolver:
@@ -489,9 +490,8 @@ class HalfCell:
 
     def solve_by(self, way: str | None) -> None:
         """Attempts go this way from now on; None for the ordinary one."""
-        self._careful = way is not None
-        self._solver.close()
-        self._solver = self._make_solver(MUMPS if way == _WAYS[1] else self._linear)
+        self._careful, self._way = way is not None, MUMPS if way == _WAYS[1] else self._linear
+        self._renew()
 
     def diagnose(self) -> Diagnosis:
         """Residuals of the last attempt, where they are largest, and what the surface says about the cause."""
@@ -513,9 +513,12 @@ class HalfCell:
 
     def forget(self) -> None:
         """Drop what the solver keeps from step to step, so that a continued run does the very same."""
-        self._solver.close()
-        self._solver = self._make_solver(self._linear)
+        self._renew()
         self._lifted.set(0.0)
+
+    def _renew(self) -> None:
+        self._solver.close()
+        self._solver = self._make_solver(self._way)
 
     def interrupt(self) -> None:
         """The next step is backward Euler."""

@@ -73,7 +73,7 @@ class DisplacementSolver:
         for bc in self.bcs:
             held[bc.dof_indices()[0]] = True
         self._held = held
-        self.scales = np.zeros(2)
+        self.scales, self._least_scale = np.zeros(2), 0.0
 
     def forces(self) -> npt.NDArray[np.float64]:
         """(owned unknowns,) derivative of the energy, prescribed unknowns included: reactions stand there."""
@@ -82,8 +82,9 @@ class DisplacementSolver:
         return np.array(self._b.array)
 
     def _norm(self) -> float:
+        """Of the free forces; the scale is that of this iterate and the start: a wild one in between must not count."""
         self.forces()
-        self.scales[0] = max(self.scales[0], float(self._b.norm()))
+        self.scales[0] = max(self._least_scale, float(self._b.norm()))
         free = self._b.array
         free[self._held[: len(free)]] = 0.0
         self._b.array = free  # so that PETSc knows, and does not give the norm of before
@@ -98,7 +99,9 @@ class DisplacementSolver:
         before = self.displacement.x.array.copy()
         for bc in self.bcs:
             bc.set(self.displacement.x.array)
+        self._least_scale = self.scales[0]
         norm, decrement, iteration = self._norm(), math.inf, 0
+        self._least_scale = self.scales[0]
         try:
             while not self._settled(norm, decrement) and iteration < self.iterations:
                 iteration += 1

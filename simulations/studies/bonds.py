@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -71,15 +72,14 @@ def _interface_material(task: Task, domain: Domain, pair: str) -> Material | Non
     return None
 
 
-def save_bonds(path: Path, cohesion: CohesiveInterfaces, extra: Mapping[str, Floats] | None = None) -> None:
+def save_bonds(path: Path, cohesion: CohesiveInterfaces) -> None:
     """Write the state of the bonds by the number of the facet: readable on any number of ranks.
 
     Args:
         path: An ``.npz`` file.
         cohesion: The bonds.
-        extra: More arrays (facets, …), which `load_bonds` gives back.
     """
-    state = _gather(cohesion, {**cohesion.state(), **(extra or {})})
+    state = _gather(cohesion, cohesion.state())
 
     def write() -> None:
         with replacing(path) as part, part.open("wb") as stream:
@@ -88,26 +88,27 @@ def save_bonds(path: Path, cohesion: CohesiveInterfaces, extra: Mapping[str, Flo
     on_root(cohesion.domain.comm, write)
 
 
-def load_bonds(path: Path, cohesion: CohesiveInterfaces) -> dict[str, Floats]:
+def load_bonds(path: Path, cohesion: CohesiveInterfaces) -> None:
     """Go on from what `save_bonds` wrote; all ranks must call.
 
-    Returns:
-        The other arrays, for the facets of this rank.
-
     Raises:
-        DataError: The file is missing.
+        DataError: The file is missing, damaged or of other bonds.
     """
+    wanted, total = set(cohesion.state()), cohesion.domain.cuts.total
 
     def read() -> dict[str, Floats]:
-        if not path.exists():
-            raise DataError(f"{path.name} is missing;", hint="start again without --restart.")
-        with np.load(path) as file:
-            return {name: file[name] for name in file.files}
+        hint = "start again with --restart."
+        try:
+            with np.load(path) as file:
+                found = {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} cannot be read ({error});", hint=hint) from error
+        if set(found) != wanted or any(len(values) != total for values in found.values()):
+            raise DataError(f"{path} holds the state of other bonds;", hint=hint)
+        return found
 
     index = cohesion.interface.index
-    mine = {name: values[index] for name, values in on_root(cohesion.domain.comm, read).items()}
-    cohesion.restore(mine)
-    return {name: values for name, values in mine.items() if name not in cohesion.state()}
+    cohesion.restore({name: values[index] for name, values in on_root(cohesion.domain.comm, read).items()})
 
 
 def _gather(cohesion: CohesiveInterfaces, state: Mapping[str, Floats]) -> dict[str, Floats]:

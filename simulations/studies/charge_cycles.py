@@ -14,7 +14,7 @@ from pxm2mesh.study.protocol import Current, Step, Voltage
 from simulations.models.cohesive_history import BondHistory
 from simulations.models.coupling import CoupledHalfCell
 from simulations.models.electrochemistry import HalfCell
-from simulations.models.mechanics import box_face_area
+from simulations.models.mechanics import box_face_area, moduli_vary
 from simulations.models.work import Work
 from simulations.studies.charge_output import CONTACT_COLUMNS, contact_numbers, face_displacement
 
@@ -61,7 +61,7 @@ class CycleNumbers:
         per_gram: Charge in pC → mAh/g.
 
     Attributes:
-        work: Energy balance of a solid with bonds.
+        work: Energy balance of a solid with bonds; None where elastic constants vary with x.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class CycleNumbers:
         self.cohesion = None if model is None or model.contact is None else model.contact.cohesion
         self.area = box_face_area(half.domain, half.cell.collector)
         self.work = None
-        if model is not None and self.cohesion is not None:
+        if model is not None and self.cohesion is not None and not _moduli_vary(model):
             self.work = Work(model.solid, half.cell.active, face)
         self._last = half.charge, half.voltage
         self.begin()
@@ -155,6 +155,7 @@ class CycleNumbers:
             wall: Seconds since the start.
         """
         sums, row = self.sums, dict.fromkeys(self.columns(), math.nan)
+        imbalance = math.nan if self.work is None else sums["imbalance"]
         row |= {"cycle": cycle, "cycles jumped before": jumped, "time [s]": self.half.time,
                 "steps": int(sums["steps"]), "lithium balance [1]": sums["balance"], "wall time [s]": wall}  # fmt: skip
         row |= self.ends
@@ -170,7 +171,7 @@ class CycleNumbers:
             held, mean = self.cohesion.energies(), self.cohesion.interface.mean
             row |= dict(zip(_BONDS, (
                 mean(self.cohesion.damage), held["dissipated"], held["viscous"],
-                mean(self.cohesion.weakening()), sums["imbalance"],
+                mean(self.cohesion.weakening()), imbalance,
             ), strict=True))  # fmt: skip
         return row
 
@@ -185,6 +186,10 @@ class CycleNumbers:
         self.way, self._last = numbers["way"], (numbers["last"][0], numbers["last"][1])
         if self.work is not None:
             self.work.resume(numbers["work"])
+
+
+def _moduli_vary(model: CoupledHalfCell) -> bool:
+    return moduli_vary(model.solid.laws[model.half.cell.active].material)  # type: ignore[attr-defined]
 
 
 class HalfCellCycles(BondHistory):

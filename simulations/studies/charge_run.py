@@ -21,7 +21,7 @@ from simulations.base.domain import Domain
 from simulations.base.fields import gather_nodes
 from simulations.base.output import ResultSeries, ScalarTable
 from simulations.base.protocol import Current, Press, Rest, Step, Voltage
-from simulations.base.stepping import Event, StepOptions, StepStatistics, run_until
+from simulations.base.stepping import Event, StepOptions, StepStatistics, last_good, run_until
 from simulations.models.coupling import CoupledHalfCell
 from simulations.models.damaged_state import DamagedState
 from simulations.models.electrochemistry import HalfCell
@@ -115,7 +115,9 @@ class ChargeRun:
         if self.solid is not None and physics.mechanics is not None:
             self.columns += SOLID_COLUMNS + stress_columns(self.solid.solid)
             if self.solid.contact is not None:
-                self.columns += (*CONTACT_COLUMNS, "energy imbalance [1]")
+                self.columns += CONTACT_COLUMNS
+            if self.cycles.work is not None:
+                self.columns += ("energy imbalance [1]",)
             self.output = whole
             self.to_output = NodeTransfer(half.domain, whole, half.domain.meshed)
             self.solid_fields = SolidFields(self.solid.solid, whole)
@@ -346,7 +348,7 @@ class ChargeRun:
         if gap > _UNEVEN:
             raise NotConvergedError(
                 f"at t = {half.time:.6g} s the cell cannot carry {abs(step.rate):g}C: {what};", reason="exhausted",
-                time=half.time, hint=f"lower the rate; the last good state is in {self._last_good()}.",
+                time=half.time, hint=f"lower the rate; {last_good(self._last_good())}.",
             )  # fmt: skip
 
     def _begin(self, step: Step) -> None:
@@ -357,12 +359,12 @@ class ChargeRun:
         try:
             self.model.settle()
         except NotConvergedError as error:
-            kept = self._last_good()
+            kept = last_good(self._last_good())
             raise NotConvergedError(
                 f"at t = {half.time:.6g} s the current of step {self.position + 1} of the protocol cannot be set: "
                 f"{error.message} {half.diagnose()};",
                 reason=error.reason, iterations=error.iterations, residual=error.residual, time=half.time,
-                hint=f"the last good state is in {kept}; {error.hint}",
+                hint=f"{kept}; {error.hint}",
             ) from error  # fmt: skip
         self.cycles.settled(step, before)
         self._row(0.0)
@@ -406,8 +408,9 @@ class ChargeRun:
         ), strict=True))  # fmt: skip
         if self.solid is not None:
             row |= solid_numbers(self.solid, self.face)
-            if self.solid.contact is not None and self.cycles.work is not None:
+            if self.solid.contact is not None:
                 row |= contact_numbers(self.solid.contact.cohesion)
+            if self.cycles.work is not None:
                 row["energy imbalance [1]"] = self.cycles.work.imbalance
         self.table.append(row)
 

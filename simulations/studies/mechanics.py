@@ -431,7 +431,7 @@ class LoadRun:
         load_checkpoint(self.path, body.domain, self.key, {}, cells=body.kept_fields())
         body.resume(found)
         self.position, self.next_step, self.events = found["position"], found["next"], list(found["events"])
-        self.earlier = found["earlier"]
+        self.earlier, self.statistics = found["earlier"], StepStatistics(**found["statistics"])
         log.info("going on after %.4g of %d loads", body.time, len(body.loads))
         return found
 
@@ -501,7 +501,8 @@ class LoadRun:
     def _save(self) -> None:
         body = self.body
         values = {**body.numbers(), "position": self.position, "next": self.next_step, "rows": self.table.rows,
-                  "events": self.events, "earlier": self.earlier, **self.more()}  # fmt: skip
+                  "events": self.events, "earlier": self.earlier,
+                  "statistics": dataclasses.asdict(self.statistics), **self.more()}  # fmt: skip
         save_checkpoint(self.path, body.domain, self.key, {}, values, cells=body.kept_fields())
         body.solid.forget()  # a run that goes on from here starts without it too
         self.saved = f"checkpoints/{self.path.name} after {self.earlier + body.time:.4g} loads"

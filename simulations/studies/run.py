@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +27,13 @@ from pxm2mesh.tetmesh import TetMesh
 from simulations.base import compat
 from simulations.base.domain import Domain, on_root
 from simulations.base.output import JsonProgress, ResultSeries, ScalarTable
+from simulations.base.series import read_times
 from simulations.models import conduction
 from simulations.studies.task import MESH, Answer, Task
 
 log = logging.getLogger(__name__)
 
+_RESULT = re.compile(r"(results(-\d+)?\.pvd|(scalars|cycles|loads)(-\d+)?\.csv|pressed-\d+(-\d+)?\.tif)")
 STUDY, QUANTITIES, RECORD = "study.toml", "quantities-solve.json", "results-record.json"
 
 
@@ -65,7 +69,7 @@ def run(folder: Path, comm: MPI.Comm = MPI.COMM_WORLD, *, fresh: bool = False) -
     if not study.physics:
         raise StudyError("the study names no physics;", hint="add a [[physics]] table.")
     progress = JsonProgress() if comm.rank == 0 else JsonProgress(None)
-    quantities, facts = Quantities(), []
+    quantities, facts, written = Quantities(), [], set[Path]()
     for i, physics in enumerate(study.physics):
         part = progress.part(i / len(study.physics), (i + 1) / len(study.physics))
         suffix = f"-{i + 1}" if i else ""
@@ -73,6 +77,7 @@ def run(folder: Path, comm: MPI.Comm = MPI.COMM_WORLD, *, fresh: bool = False) -
         start = time.perf_counter()
         answer = MODELS[physics.model](task)
         quantities += answer.quantities
+        written |= task.written
         seconds = round(time.perf_counter() - start, 3)
         ended = (answer.facts.get("events") or ["all that was asked for is computed"])[-1]
         facts.append({"model": physics.model, "ended": ended, **answer.facts, "seconds": seconds})
@@ -83,9 +88,24 @@ def run(folder: Path, comm: MPI.Comm = MPI.COMM_WORLD, *, fresh: bool = False) -
     def write() -> None:
         write_json(folder / RECORD, record)
         quantities.write(folder / QUANTITIES)
+        _remove_older(folder, written)
 
     on_root(comm, write)
     return quantities
+
+
+def _remove_older(folder: Path, written: set[Path]) -> None:
+    """Results of an earlier study in this folder: the report would take them for results of this one."""
+    for path in folder.iterdir():
+        if _RESULT.fullmatch(path.name) and path not in written:
+            log.info("removed %s, which belongs to an earlier study", path.name)
+            path.unlink()
+            if path.suffix == ".pvd":
+                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+    for series in (path for path in written if path.suffix == ".pvd" and path.exists()):
+        listed = {file for _, file in read_times(series)}
+        for file in set(series.with_suffix("").glob("*.vtu")) - listed:
+            file.unlink()
 
 
 def versions() -> dict[str, str]:

@@ -13,8 +13,8 @@ from dolfinx import fem
 from mpi4py import MPI
 
 from pxm2mesh.errors import GeometryError, StudyError
-from pxm2mesh.files import file_digest
 from pxm2mesh.materials import Material
+from pxm2mesh.study import result_digest
 from pxm2mesh.study.damage import Cracking, Submodel
 from pxm2mesh.study.half_cell import HalfCell
 from pxm2mesh.surface import BOX_FACES
@@ -140,7 +140,7 @@ class CutOut:
 
     def digest(self) -> str:
         """Of the series: a checkpoint made from another one does not count. All ranks must call."""
-        return on_root(self.task.comm, lambda: file_digest(self.path))
+        return on_root(self.task.comm, lambda: result_digest(self.path))
 
 
 def _result_of(task: Task, section: Submodel) -> Path:

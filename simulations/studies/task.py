@@ -13,7 +13,7 @@ from pxm2mesh.errors import StudyError
 from pxm2mesh.files import file_digest
 from pxm2mesh.materials import Material, read_material
 from pxm2mesh.quantities import Quantities
-from pxm2mesh.study import Study, digest_of
+from pxm2mesh.study import Study, digest_of, inputs_digest
 from pxm2mesh.tetmesh import TetMesh
 from simulations.base.domain import Domain, on_root
 from simulations.base.output import JsonProgress
@@ -34,6 +34,7 @@ class Task:
         suffix: Distinguishes the files of several entries: "" for the first, "-2" for the second.
         fresh: Do not go on from a checkpoint.
         progress: Where to show what is going on.
+        written: Files of results that the entry has named.
     """
 
     study: Study
@@ -44,6 +45,7 @@ class Task:
     suffix: str = ""
     fresh: bool = False
     progress: JsonProgress = field(default_factory=lambda: JsonProgress(None))
+    written: set[Path] = field(default_factory=set)
 
     def domain(self, **options: Any) -> Domain:
         """The mesh, distributed."""
@@ -52,7 +54,9 @@ class Task:
     def path(self, name: str) -> Path:
         """``results.pvd`` → ``results-2.pvd`` for the second entry."""
         stem, dot, suffix = name.partition(".")
-        return self.folder / f"{stem}{self.suffix}{dot}{suffix}"
+        path = self.folder / f"{stem}{self.suffix}{dot}{suffix}"
+        self.written.add(path)
+        return path
 
     def material_name(self, domain: Domain, phase: str) -> str:
         """What the study says a phase is made of."""
@@ -77,9 +81,9 @@ class Task:
             )
 
     def checkpoint_key(self) -> str:
-        """What a checkpoint has to have been made from: entry, materials and mesh. All ranks must call."""
-        mesh = on_root(self.comm, lambda: file_digest(self.folder / MESH))
-        return digest_of(self.physics, dict(self.study.materials), mesh)
+        """What a checkpoint has to have been made from: entry, materials, files, mesh. All ranks must call."""
+        made_from = on_root(self.comm, lambda: (file_digest(self.folder / MESH), inputs_digest(self.study)))
+        return digest_of(self.physics, dict(self.study.materials), *made_from)
 
 
 @dataclass(frozen=True)

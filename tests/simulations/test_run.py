@@ -84,6 +84,20 @@ def test_a_run_leaves_quantities_tables_and_fields(tmp_path: Path) -> None:
     assert (tmp_path / "quantities-solve.json").read_bytes() == before
 
 
+def test_results_of_an_earlier_study_do_not_stay(tmp_path: Path) -> None:
+    """Catches tables and fields that a report or a sweep would take for those of this study."""
+    more = '[[physics]]\nmodel = "conduction"\nphases = ["NMC"]\n'
+    assert solve(folder_with(tmp_path, extra=more)).returncode == 0
+    older = [tmp_path / name for name in ("scalars-2.csv", "results-2.pvd", "results-2")]
+    assert all(path.exists() for path in older)
+    mine = tmp_path / "scalars-of-mine.csv"
+    mine.write_text("kept", encoding="utf-8")
+    (tmp_path / "results" / "results_000001.vtu").write_text("of a longer series", encoding="utf-8")
+    assert solve(folder_with(tmp_path, mesh=False)).returncode == 0
+    assert not any(path.exists() for path in older) and mine.exists()
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["results_000000.vtu"]
+
+
 def test_nothing_percolates_is_an_answer(tmp_path: Path) -> None:
     done = solve(folder_with(tmp_path, 'directions = ["z"]'))
     assert done.returncode == 0, done.stdout + done.stderr

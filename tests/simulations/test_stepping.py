@@ -72,6 +72,21 @@ def test_the_end_of_the_ladder_says_all_that_is_known() -> None:
     assert caught.value.reason == "test" and problem.way is None and problem.time == 1.0
 
 
+def test_a_tolerance_that_no_step_meets_ends_the_run() -> None:
+    """Catches steps that shrink for ever: a run that neither goes on nor says why."""
+
+    class Coarse(Stubborn):
+        def error(self) -> float:
+            return 5.0
+
+    problem, counts = Coarse("", until=0.0), StepStatistics()
+    with pytest.raises(
+        NotConvergedError, match=r"60 steps in a row missed.*by a factor of 5.*no state was kept"
+    ) as caught:
+        run_until(problem, 20.0, StepOptions(first=0.5), statistics=counts)
+    assert caught.value.reason == "tolerance" and counts.rejected == 60 and problem.time == 1.0
+
+
 def test_an_event_is_found_past_a_length_that_fails() -> None:
     """Catches an error that escapes while an event is located: the run would end in the middle of a step."""
 

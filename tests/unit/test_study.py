@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from pxm2mesh.errors import StudyError, UsageError
 from pxm2mesh.phases import PhaseTable
-from pxm2mesh.study import check_study, locate, parse_study, read_study, with_phases, write_study
+from pxm2mesh.study import (
+    check_study,
+    inputs_digest,
+    locate,
+    parse_study,
+    read_study,
+    with_phases,
+    write_study,
+)
 from pxm2mesh.study.fields import Measure
 from pxm2mesh.study.templates import new_study, template_names
 
@@ -82,6 +90,31 @@ def test_the_digest_sees_through_units_and_not_through_values(file: Path) -> Non
     assert read_study(file).digest() == digest
     file.write_text(TEXT.replace("800 nm", "900 nm"), encoding="utf-8")
     assert read_study(file).digest() != digest
+
+
+def test_what_is_in_named_files_counts(tmp_path: Path) -> None:
+    """Catches results that stay up to date while a material, its base or the result of an electrode has changed."""
+    base, mine, result = tmp_path / "base.toml", tmp_path / "mine.toml", tmp_path / "run" / "results.pvd"
+    result.parent.mkdir()
+    series = '<VTKFile><Collection><DataSet timestep="0.0" file="a.vtu"/></Collection></VTKFile>'
+    files = {base: '[elastic]\nyoungs_modulus = "1 GPa"', mine: 'base = "base.toml"', result: series,
+             result.with_name("a.vtu"): "x", result.with_name("study.toml"): "y"}  # fmt: skip
+    for path, content in files.items():
+        path.write_text(content, encoding="utf-8")
+    physics = {
+        "model": "cracking",
+        "phase": "NMC",
+        "length": "1 um",
+        "submodel": {"from_result": str(result)},
+    }
+    study = parse_study({**MINIMAL, "materials": {"NMC": str(mine)}, "physics": [physics]})
+    found = [inputs_digest(study)]
+    for path in (base, mine, *list(files)[2:]):
+        path.write_text(files[path].replace("1 GPa", "2 GPa") + "\n ", encoding="utf-8")
+        found.append(inputs_digest(study))
+    assert found[2] == found[1]  # a space in a TOML file is no change
+    assert len({*found}) == len(found) - 1
+    assert inputs_digest(study) == found[-1]
 
 
 def test_a_study_is_frozen(file: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pxm2mesh.errors import StudyError
 from pxm2mesh.study.damage import Debonding
 from pxm2mesh.study.half_cell import HalfCell
 from pxm2mesh.study.protocol import Current, Press, parse_steps
@@ -22,6 +23,21 @@ BONDED = {"bonds": ["NMC | LPSCl"]}
 def test_a_protocol_may_press() -> None:
     assert parse_steps(["press 20 MPa", "1C for 60 s"]) == (Press(20.0), Current(1.0, until_time=60.0))
     assert HalfCell(**{**BASE, "protocol": ["press 20 MPa"], "mechanics": {}}).mechanics is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "press 20 MPa for 10 min",
+        "press 5 MPa until 4.2 V",
+        "rest 10 min until 3.5 V",
+        "rest 5 min for 10 min",
+    ],
+)
+def test_no_word_of_a_step_is_dropped(text: str) -> None:
+    """Catches an end that somebody asked for and that a run would not have."""
+    with pytest.raises(StudyError, match="protocol step"):
+        parse_steps([text])
 
 
 def test_bonds_have_the_keys_of_debonding_and_time_as_their_viscosity() -> None:
