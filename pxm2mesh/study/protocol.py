@@ -11,6 +11,9 @@ from pydantic import AfterValidator
 from pxm2mesh.errors import Pxm2meshError, StudyError
 from pxm2mesh.study.fields import problem
 
+LONGEST = 3.6e6
+"""s; of a step that names no time."""
+
 
 @dataclass(frozen=True)
 class Current:
@@ -24,7 +27,7 @@ class Current:
 
     rate: float
     until_voltage: float | None = None
-    until_time: float = 3.6e6
+    until_time: float = LONGEST
 
     def __post_init__(self) -> None:
         if self.rate == 0:
@@ -43,7 +46,7 @@ class Voltage:
 
     voltage: float
     until_rate: float | None = None
-    until_time: float = 3.6e6
+    until_time: float = LONGEST
 
 
 @dataclass(frozen=True)

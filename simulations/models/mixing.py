@@ -16,7 +16,7 @@ class Mixing:
     Args:
         comm: The ranks.
         owned: So many first entries of the arrays are this rank's own.
-        depth: How many differences are looked back on.
+        depth: How many differences are looked back on; 0 for none.
         share: Of a correction that is taken.
 
     References:
@@ -33,6 +33,10 @@ class Mixing:
 
     def __init__(self, comm: Any, owned: int, *, depth: int = 4, share: float = 1.0) -> None:
         self.comm, self.owned, self.depth, self.share = comm, owned, depth, share
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew."""
         self._guesses: list[Floats] = []
         self._corrections: list[Floats] = []
 

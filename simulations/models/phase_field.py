@@ -21,6 +21,7 @@ from mpi4py import MPI
 from pxm2mesh.errors import GeometryError, NotConvergedError, StudyError
 from simulations.base import compat
 from simulations.models.fatigue import degradation
+from simulations.models.mixing import Mixing
 from simulations.models.phase_field_solver import BoundedSolver, DisplacementSolver
 from simulations.models.phase_field_splits import SPLITS, Split, split_energy, strain3
 from simulations.models.stress_laws import Moduli
@@ -295,24 +296,22 @@ class PhaseField:
         options, d = self.options, self.damage
         newton, dropped, change = self._balance.solve(), 0, 1.0
         energy = self.total_energy()
-        anderson = Anderson(
-            self.mesh.comm, d.function_space.dofmap.index_map.size_local, options.acceleration
-        )
+        owned = d.function_space.dofmap.index_map.size_local
+        mixing = Mixing(self.mesh.comm, owned, depth=options.acceleration)
         for count in range(1, options.alternations + 1):
             before = d.x.array.copy()
             self._bounded.solve()
             change = self._largest(np.abs(d.x.array - before))
             minimiser = d.x.array.copy()
-            proposed = anderson.propose(before, minimiser) if change > options.tolerance else None
-            if proposed is not None:
-                d.x.array[:] = np.clip(proposed, self.lower.x.array, self.upper.x.array)
+            proposed = mixing.next(before, minimiser) if change > options.tolerance else minimiser
+            d.x.array[:] = np.clip(proposed, self.lower.x.array, self.upper.x.array)
             newton += self._balance.solve()
             new = self.total_energy()
-            if proposed is not None and new > energy * (1 + 1e-12):
+            if proposed is not minimiser and new > energy * (1 + 1e-12):
                 d.x.array[:] = minimiser
                 newton += self._balance.solve()
                 new, dropped = self.total_energy(), dropped + 1
-                anderson.forget()
+                mixing.forget()
             settled = abs(new - energy) <= options.energy_tolerance * max(abs(new), 1e-300)
             energy = new
             log.debug("alternation %d: d changes by %.2e, energy %.8g", count, change, energy)
@@ -414,44 +413,6 @@ class PhaseField:
         forces = self._balance.forces().reshape(-1, self.mesh.geometry.dim)
         owned = np.asarray(dofs)[np.asarray(dofs) < len(forces)]
         return float(self.mesh.comm.allreduce(forces[owned, component].sum()))
-
-
-class Anderson:
-    """Anderson's acceleration of a fixed-point iteration d → G(d).
-
-    Args:
-        comm: The ranks.
-        owned: Values that this rank owns.
-        depth: Iterations to look back at.
-
-    References:
-        Walker, Ni, SIAM J. Numer. Anal. 49 (2011) 1715.
-    """
-
-    def __init__(self, comm: MPI.Comm, owned: int, depth: int) -> None:
-        self._comm, self._owned, self._depth = comm, owned, depth
-        self.forget()
-
-    def forget(self) -> None:
-        """Start anew."""
-        self._results: list[Floats] = []
-        self._residuals: list[Floats] = []
-
-    def propose(self, given: Floats, result: Floats) -> Floats | None:
-        """What to try in place of ``result``, or None while there is nothing to look back at."""
-        self._results.append(result.copy())
-        self._residuals.append(result - given)
-        if self._depth == 0 or len(self._results) < 2:
-            return None
-        del self._results[: -self._depth - 1], self._residuals[: -self._depth - 1]
-        differences = np.diff(np.stack(self._residuals), axis=0)[:, : self._owned]
-        system = self._comm.allreduce(differences @ differences.T)
-        right = self._comm.allreduce(differences @ self._residuals[-1][: self._owned])
-        scale = np.trace(system)
-        if not scale > 0:
-            return None
-        weights = np.linalg.lstsq(system + 1e-12 * scale * np.eye(len(system)), right, rcond=None)[0]
-        return np.asarray(result - weights @ np.diff(np.stack(self._results), axis=0))
 
 
 def cell_sizes(mesh: dmesh.Mesh, cells: npt.NDArray[Any] | None = None) -> Floats:

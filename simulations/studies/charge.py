@@ -12,13 +12,14 @@ from pxm2mesh.materials import Material
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.study.half_cell import HalfCell as HalfCellSection
 from pxm2mesh.study.half_cell import state_at
+from pxm2mesh.study.protocol import parse_steps
 from simulations.base.domain import Domain, canonical_name, on_root
-from simulations.base.protocol import parse_steps
 from simulations.models.cell import Cell, HalfCellOptions, working_part
 from simulations.models.coupling import CoupledHalfCell, StressOptions
 from simulations.models.damaged_state import Conductors, DamagedState
 from simulations.models.electrochemistry import HalfCell
 from simulations.models.kinetics import ButlerVolmer
+from simulations.models.mechanics import opposite_face
 from simulations.models.node_transfer import numbered
 from simulations.models.solid_solver import SolverOptions
 from simulations.models.supports import Support, plate, symmetry
@@ -111,8 +112,7 @@ def _coupled(
     for name, law in bonds.items():
         log.info("%s: strength %.4g MPa, fracture energy %.4g J/m2", name, law.strength, law.fracture_energy)
     face = asked.face or physics.collector
-    opposite = face[0] + ("-" if face[1] == "+" else "+")
-    mirrors = [opposite, *(f"{axis}-" for axis in "xyz" if axis != face[0])]
+    mirrors = [opposite_face(face), *(f"{axis}-" for axis in "xyz" if axis != face[0])]
     if asked.sides == "mirror":
         mirrors += [f"{axis}+" for axis in "xyz" if axis != face[0]]
     supports: list[Support] = [*symmetry(*mirrors), plate(face, asked.pressure.value)]

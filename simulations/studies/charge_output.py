@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from dolfinx import fem
 
-from simulations.base import compat
 from simulations.base.domain import Domain
 from simulations.base.fields import gather_cells, gather_nodes
 from simulations.models.cohesive import CohesiveInterfaces
@@ -43,7 +42,7 @@ def stress_numbers(solid: Solid) -> dict[str, float]:
     """Means over volume and extremes over cells of the stress in each phase; all ranks must call."""
     domain, comm = solid.domain, solid.domain.comm
     stress, plastic = _cell_stress(solid), _cell_plastic(solid)
-    volumes = _cell_volumes(domain)
+    volumes = domain.cell_volumes
     owned = domain.mesh.topology.index_map(3).size_local
     numbers: dict[str, float] = {}
     for phase, law in solid.laws.items():
@@ -185,10 +184,3 @@ def _invariants(stress: Floats) -> tuple[Floats, Floats]:
     mean = np.trace(stress, axis1=1, axis2=2) / 3
     deviator = stress - mean[:, None, None] * np.eye(3)
     return mean, np.sqrt(1.5 * np.einsum("nij,nij->n", deviator, deviator))
-
-
-def _cell_volumes(domain: Domain) -> Floats:
-    p = domain.mesh.geometry.x[compat.cell_nodes(domain.mesh)]
-    return np.asarray(
-        np.abs(np.einsum("ij,ij->i", p[:, 1] - p[:, 0], np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 0]))) / 6
-    )

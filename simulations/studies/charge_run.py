@@ -16,11 +16,11 @@ import numpy.typing as npt
 from pxm2mesh.errors import DataError, NotConvergedError
 from pxm2mesh.progress import Task as ProgressTask
 from pxm2mesh.study.half_cell import HalfCell as HalfCellSection
+from pxm2mesh.study.protocol import LONGEST, Current, Press, Rest, Step, Voltage
 from simulations.base.checkpoint import load_checkpoint, save_checkpoint
 from simulations.base.domain import Domain
 from simulations.base.fields import gather_nodes
 from simulations.base.output import ResultSeries, ScalarTable
-from simulations.base.protocol import Current, Press, Rest, Step, Voltage
 from simulations.base.stepping import Event, StepOptions, StepStatistics, last_good, run_until
 from simulations.models.coupling import CoupledHalfCell
 from simulations.models.damaged_state import DamagedState
@@ -281,9 +281,10 @@ class ChargeRun:
         def accepted(length: float, following: float) -> None:
             self.next_step = following
             self._row(length)
-            done = (half.time - self.began) / step.until_time
+            share = (half.time - self.began) / step.until_time
+            done = f", {share:.0%}" if step.until_time < LONGEST else ""
             note = (f"t = {half.time:.4g} s, step {self.statistics.accepted} of {length:.3g} s, {half.voltage:.4f} V, "
-                    f"x = {half.mean():.4f}, {half.iterations} Newton iterations, {done:.0%}")  # fmt: skip
+                    f"x = {half.mean():.4f}, {half.iterations} Newton iterations{done}")  # fmt: skip
             shown.advance(0.0, note)
             if self.statistics.accepted % self.task.physics.write_every == 0:
                 self._fields()

@@ -17,7 +17,7 @@ from study_cases import NMC_LPSCL, rows_of, values_of
 from pxm2mesh.errors import Pxm2meshError
 from pxm2mesh.io.meshes import save_arrays
 from pxm2mesh.quantities import Quantities
-from simulations.base.protocol import Current, Rest, Voltage, cccv, parse_steps
+from pxm2mesh.study.protocol import Current, Rest, Voltage, cccv, parse_steps
 from simulations.shapes import ball
 
 REPOSITORY = Path(__file__).parent.parent.parent

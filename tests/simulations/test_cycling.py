@@ -80,6 +80,17 @@ def test_a_cycle_loses_contact_on_charge_and_finds_a_part_of_it_again(tmp_path: 
 
 
 @pytest.mark.verify
+def test_v31_bonded_cycles_are_the_same_on_two_ranks(tmp_path: Path) -> None:
+    """Catches facets of a bond that both ranks count, and contact that does not cross from rank to rank."""
+    alone, both = (study_folder(tmp_path / name) for name in ("alone", "both"))
+    run(alone)
+    run(both, ranks=2)
+    for one, two in zip(rows_of(alone, "cycles.csv"), rows_of(both, "cycles.csv"), strict=True):
+        for name in set(one) - {"wall time [s]", "lithium balance [1]"}:  # the balance is rounding
+            assert two[name] == pytest.approx(one[name], rel=1e-4, abs=1e-6, nan_ok=True), name
+
+
+@pytest.mark.verify
 def test_v32_cycles_that_are_killed_go_on_to_the_same_end(tmp_path: Path) -> None:
     """Killed before a jump. Catches damage, energy, the pace of the last cycle or sums missing in the checkpoint."""
     whole, killed = (
