@@ -171,8 +171,12 @@ def run_until(
             if passed:
                 event, last = _locate(problem, passed, events, now, options)
                 counts.accepted += 1
+                if event is not None:
+                    accepted(last, step)
+                    return event, step
+                step, values = last, [event.value() for event in events]
                 accepted(last, step)
-                return event, step
+                continue
             problem.commit()
             ladder.after_success()
             counts.accepted += 1
@@ -295,26 +299,34 @@ def last_good(checkpoint: str) -> str:
 
 def _locate(
     problem: TimeProblem, passed: Sequence[Event], events: Sequence[Event], step: float, options: StepOptions
-) -> tuple[Event, float]:
-    """Shorten a step that passed events until the first is met: regula falsi, the end that stays halved (Illinois)."""
+) -> tuple[Event | None, float]:
+    """Shorten a step that passed events until the first is met: regula falsi, the end that stays halved (Illinois).
+
+    Where the length that should meet it fails, a part of the way is gone instead: no event then, but it is nearer.
+    """
     high, high_value = step, max(event.value() for event in passed)
     problem.restore()
     low, low_value = 0.0, max(event.value() for event in passed)
-    first, above = max(passed, key=lambda event: event.value()), True
+    first, above, part = max(passed, key=lambda event: event.value()), True, 1.0
     for trial in range(40):
         share = low_value / (low_value - high_value) if low_value < 0 < high_value else 0.5
         share = 0.5 if trial % 6 == 5 else min(max(share, 0.02), 0.98)
-        now = low + share * (high - low)
+        now = part * (low + share * (high - low))
         _, failure = _attempt(problem, now)
-        if failure is not None:  # what is longer worked, so another length will
+        if failure is not None:
             problem.restore()
+            part /= 2
             continue
         value = max(event.value() for event in events)
         first = max(events, key=lambda event: event.value())
         if abs(value) <= options.event_width or high - low < 1e-12 * step:
             problem.commit()
             return first, now
+        if part < 1 and value < 0:
+            problem.commit()
+            return None, now
         problem.restore()
+        part = 1.0
         if value > 0:
             low_value = low_value / 2 if above else low_value
             high, high_value, above = now, value, True

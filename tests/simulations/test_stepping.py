@@ -105,6 +105,23 @@ def test_an_event_is_found_past_a_length_that_fails() -> None:
     assert event is late and problem.time == pytest.approx(3.3, abs=1e-6)
 
 
+def test_an_event_is_found_where_steps_of_its_length_fail() -> None:
+    """Only long steps and short ones work. Catches the same failing length tried forty times, and then an error."""
+    tried: list[float] = []
+
+    class Gap(Stubborn):
+        def attempt(self, step: float) -> None:
+            super().attempt(step)
+            tried.append(self.time + step)
+            if 1.5 < step < 4.0:
+                raise NotConvergedError("neither long nor short;")
+
+    problem = Gap("", until=0.0)
+    late = Event("late", lambda: problem.time + problem._step - 3.3 if problem._step else -1.0)
+    event, _ = run_until(problem, 20.0, StepOptions(first=5.0, event_width=1e-6), events=[late])
+    assert event is late and problem.time == pytest.approx(3.3, abs=1e-6) and len(tried) < 20
+
+
 def test_the_worst_place_is_where_the_residual_is_largest() -> None:
     """Catches a cell that does not have the node, and NaN taken for small."""
     particle = Diffusion(Domain.from_mesh(ball({"P": 1.0}, cells=3)), 1.0, 1.0, 0.5)
