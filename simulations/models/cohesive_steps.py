@@ -34,7 +34,8 @@ class Debonding:
         self.solid, self.load, self.limit = solid, load, limit
         self.cohesion = solid.cohesion
         self.time, self.iterations = 0.0, 0
-        self._step = 0.0
+        self._step = self._anyway = 0.0
+        self._fatigue = any(law.fatigue_threshold is not None for law in self.cohesion.laws.values())
         self.solid.solve(load(0.0), time=0.0)
         self.solid.accept()
         self.keep()
@@ -46,12 +47,14 @@ class Debonding:
     def attempt(self, step: float) -> None:
         """Balance the loads at ``time + step``."""
         self._step = self.cohesion.step = step
+        if self._fatigue:  # toughness that has fallen breaks bonds, however short the step
+            self._anyway = self.cohesion.largest_change()
         record: SolveRecord = self.solid.solve(self.load(self.time + step), time=self.time + step)
         self.iterations += record.iterations
 
     def error(self) -> float:
         """Square of the spent share in units of the limit, so that steps scale with it."""
-        return (self.cohesion.largest_change() / self.limit) ** 2
+        return (max(self.cohesion.largest_change() - self._anyway, 0.0) / self.limit) ** 2
 
     def commit(self) -> None:
         """Keep the step."""

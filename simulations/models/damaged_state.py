@@ -121,8 +121,9 @@ class DamagedState:
             faces = order[np.searchsorted(keys, wanted, sorter=order)]
             self._graph = _Graph(near, owner, domain.source.cell_volumes(), faces)
         meshed = whole or domain
-        self._amount = {p: meshed.volume(p) for p in conductors.active if p in meshed.meshed}
-        self._void = domain.box_volume - meshed.volume() - on_root(domain.comm, lambda: _unmeshed(domain))
+        self._volumes = {p: meshed.volume(p) for p in meshed.meshed}
+        self._amount = {p: self._volumes[p] for p in conductors.active if p in meshed.meshed}
+        self._void = domain.box_volume - meshed.volume() - on_root(domain.comm, lambda: _unmeshed(meshed))
         self._surface = {p: _surface(domain, p) for p in domain.meshed}
         unharmed = np.ones(len(self._pairs))
         self._before = {
@@ -143,13 +144,12 @@ class DamagedState:
         rows.append(Quantity("porosity", self._porosity(), "1", METHOD))
         direction = self.conductors.collector[0]
         for kind, table in self._carriers():
-            found, filled = self._conductivity(table, share, deformed=True)
-            phase = " + ".join(table)
-            bulk = sum(filled[p] * table[p] for p in table)
-            before = self._before[kind][0]
+            found, before = self._conductivity(table, share, deformed=True), self._before[kind]
+            phase, (lower, upper) = " + ".join(table), self._box()
+            bulk = sum((self._volumes[p] + self._grown(p)) * table[p] for p in table) / np.prod(upper - lower)
             values = [
                 ("effective_conductivity", found / 1e6, "S/m"),
-                ("tortuosity_factor", bulk / found if found else math.inf, "1"),
+                ("tortuosity_factor", float(bulk) / found if found else math.inf, "1"),
             ]
             if before:
                 values.append((f"{kind}_conductivity_ratio", found / before, "1"))
@@ -171,8 +171,8 @@ class DamagedState:
         touching = areas.bonded + areas.closed
         rows = [
             Quantity("contact_fraction", touching / self._surface[a], "1", METHOD, interface=f"{a} | {b}")
-            for a, b in dict.fromkeys([(first, second), (second, first)])
-            if self._surface.get(a)
+            for a, b in ((first, second), (second, first))
+            if a != b and self._surface.get(a)
         ]
         rows += [
             Quantity(
@@ -193,15 +193,19 @@ class DamagedState:
 
     def _porosity(self) -> float:
         """Of the sample as deformed: what the box gains and the solid loses is void."""
-        domain, u = self.domain, self.cohesion.displacement
-        grown = ufl.det(ufl.Identity(3) + ufl.grad(u)) - 1
-        solid = domain.integrate(
-            grown * domain.dx(quadrature_degree=3 * (u.function_space.ufl_element().degree - 1))
-        )
         lower, upper = self._box()
         box = float(np.prod(upper - lower))
-        void = self._void + box - domain.box_volume - solid
+        void = self._void + box - self.domain.box_volume - sum(map(self._grown, self.domain.meshed))
         return max(void, 0.0) / box  # faces that press overlap a little
+
+    def _grown(self, phase: str) -> float:
+        """µm³ that a phase has more than before it was displaced."""
+        domain, u = self.domain, self.cohesion.displacement
+        if phase not in domain.meshed:
+            return 0.0
+        degree = 3 * (u.function_space.ufl_element().degree - 1)
+        ratio = ufl.det(ufl.Identity(3) + ufl.grad(u))
+        return domain.integrate((ratio - 1) * domain.dx(phase, quadrature_degree=degree))
 
     def _box(self) -> tuple[Floats, Floats]:
         """Corners of the box where the mean displacements of its faces have brought them, µm."""
@@ -250,14 +254,12 @@ class DamagedState:
             whole[index] = values
         return whole
 
-    def _parts(
-        self, phases: Mapping[str, float] | tuple[str, ...], share: Floats | None
-    ) -> tuple[Any, Bools]:
+    def _parts(self, phases: Mapping[str, float] | tuple[str, ...], share: Floats) -> tuple[Any, Bools]:
         """Component of each cell of the phases, joined where ``share`` lets them; which of ``near`` lead through."""
         assert self._graph is not None
         near, faces = self._graph.near, self._graph.face_of_cut
         leads = np.ones(len(near.cells), bool)
-        leads[faces] = False if share is None else share > 1 - BROKEN
+        leads[faces] = share > 1 - BROKEN
         inside = np.isin(_labels(self.domain), [self.domain.phases[p].label for p in phases])
         joined = cutting.Adjacency(near.cells[leads], near.local[leads], near.outer_cells, near.outer_local)
         return cutting.components(self.domain.cell_total, joined, inside), leads
@@ -275,8 +277,7 @@ class DamagedState:
         """(cells,) True in grains that touch, by a contact that conducts, electrolyte connected to the separator."""
         assert self._graph is not None
         fed = self._fed(self.conductors.ionic, share, self.conductors.separator)
-        (count, grain), _ = self._parts(self.conductors.active, None)
-        _, leads = self._parts(self.conductors.active, share)
+        (count, grain), leads = self._parts(self.conductors.active, share)
         pairs = self._graph.near.cells[leads]
         reached = np.zeros(count + 1, bool)
         for a, b in ((0, 1), (1, 0)):
@@ -289,16 +290,14 @@ class DamagedState:
 
     # -- conduction ------------------------------------------------------------------------------------
 
-    def _conductivity(
-        self, table: Mapping[str, float], share: Floats, *, deformed: bool
-    ) -> tuple[float, dict[str, float]]:
-        """σ_eff between separator and collector in pS/µm, and the volume fraction of each conductor."""
+    def _conductivity(self, table: Mapping[str, float], share: Floats, *, deformed: bool) -> float:
+        """σ_eff between separator and collector in pS/µm."""
         domain, c = self.domain, self.conductors
         keep = on_root(domain.comm, lambda: self._fed(table, share, c.separator, c.collector))
         lower, upper = (domain.lower, domain.upper) if not deformed else self._box()
         box = float(np.prod(upper - lower))
         if not keep.any():
-            return 0.0, dict.fromkeys(table, 0.0)
+            return 0.0
         part = domain.restricted(keep=keep)
         if deformed:
             self._displace(part, keep)
@@ -307,9 +306,7 @@ class DamagedState:
         held = {c.separator: 0.0, c.collector: 1.0}
         found = conduct(part, sigma, held, contact_conductance=contacts)
         along = "xyz".index(c.collector[0])
-        length = float((upper - lower)[along])
-        filled = {p: part.volume(p) / box if p in part.meshed else 0.0 for p in table}
-        return found.energy * length**2 / box, filled
+        return found.energy * float((upper - lower)[along]) ** 2 / box
 
     def _displace(self, part: Domain, keep: Bools) -> None:
         """Move the nodes of a part to where they are in the deformed sample."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,19 @@ class Cyclic(Protocol):
 
     def restore(self, state: Mapping[str, Floats]) -> None:
         """Go back to what `state` returned."""
+
+
+class Cycled(Protocol):
+    """A run whose cycles can be tried: what steps through one, and writes it down."""
+
+    def cycle(self) -> None:
+        """Go through all of it once."""
+
+    def mark(self) -> Mapping[str, Any]:
+        """What `back_to` needs."""
+
+    def back_to(self, mark: Mapping[str, Any]) -> None:
+        """Take back what was written since; what is cycled has been restored."""
 
 
 @dataclass

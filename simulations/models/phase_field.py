@@ -274,7 +274,10 @@ class PhaseField:
         for part in free:
             assert part.cells is not None, "parts that do not break need the cells of those that do"
             self.upper.x.array[np.unique(table[part.cells])] = 1.0
+        # the breakable cells of a node may all be on ranks that do not own it
+        compat.add_ghosts(self.upper.x.petsc_vec)
         self.upper.x.scatter_forward()
+        self.upper.x.array[:] = np.minimum(self.upper.x.array, 1.0)
 
     def _integral(self, form: Any) -> float:
         return float(self.mesh.comm.allreduce(fem.assemble_scalar(form)))
@@ -341,7 +344,7 @@ class PhaseField:
         threshold = self.options.fatigue_threshold
         if threshold is None:
             return
-        driving = self.driving()
+        driving = np.maximum(self.driving(), 0.0)  # star-convex: below zero under pressure
         self.fatigue.x.array[:] += np.maximum(driving - self.last_driving.x.array, 0.0)
         self.last_driving.x.array[:] = driving
         self.weaken()

@@ -87,7 +87,11 @@ def charge(task: Task) -> Answer:
                   "mechanics iterations": model.mechanics_iterations,
                   "displacements": model.solid.space.dofmap.index_map.size_global * 3}  # fmt: skip
     if run.damage is not None:
-        quantities += run.damage.quantities()
+        resistance = run.cycles.transfer_resistance()
+        quantities += Quantities(  # that of the sample knows neither lithium nor temperature
+            replace(q, value=resistance) if q.name == "charge_transfer_resistance" else q
+            for q in run.damage.quantities()
+        )
         facts |= {"damage": MECHANICAL, "ended": f"all of {run.cycle_number} cycle(s) are over",
                   "cycles resolved": run.record.resolved or list(range(1, run.cycle_number + 1)),
                   "jumps": run.record.jumps, "jumps taken back": run.record.rejected}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from pxm2mesh.study.protocol import Current, Step, Voltage
 from simulations.models.cohesive_history import BondHistory
 from simulations.models.coupling import CoupledHalfCell
 from simulations.models.electrochemistry import HalfCell
+from simulations.models.fatigue import Cycled
 from simulations.models.mechanics import box_face_area, moduli_vary
 from simulations.models.work import Work
 from simulations.studies.charge_output import CONTACT_COLUMNS, contact_numbers, face_displacement
@@ -34,21 +35,6 @@ _BONDS = ("mean damage [1]", "fracture energy spent [pJ]", "viscous energy of bo
           "toughness left [1]", "energy imbalance [1]")  # fmt: skip
 _OHM_CM2 = 1e4
 """1 µm² V/pA = 1 Ω m²."""
-
-
-class Cycled(Protocol):
-    """A run whose cycles can be tried."""
-
-    cycles: CycleNumbers
-
-    def cycle(self) -> None:
-        """Go through the protocol once."""
-
-    def mark(self) -> Mapping[str, Any]:
-        """What `back_to` needs."""
-
-    def back_to(self, mark: Mapping[str, Any]) -> None:
-        """Take back what was written since."""
 
 
 class CycleNumbers:
@@ -132,19 +118,22 @@ class CycleNumbers:
             self.ends |= {name.format(self.way): value for name, value in self._state().items()}
 
     def _state(self) -> dict[str, float]:
+        found = dict(zip(_STATE, (self.transfer_resistance(), self.half.mean()), strict=True))
+        if self.cohesion is not None and self.model is not None:
+            solid = self.model.solid
+            plate = (solid.pressure_on(self.face), face_displacement(solid, self.face))
+            found |= dict(zip(_SOLID, (*contact_numbers(self.cohesion).values(), *plate), strict=True))
+        return found
+
+    def transfer_resistance(self) -> float:
+        """Of charge transfer, at the exchange current of the lithium and temperature there are, ohm cm²."""
         half = self.half
         sides = half.interface.values(half.state)
         exchange, _ = half.cell.kinetics.exchange(sides[half.active_side][..., 0])
         contact = None if self.model is None else self.model.contact
         share = half.contact_factor if contact is None else contact.kept[:, None]
         conductance = half.interface.integral(exchange * share) * half.cell.kinetics.thermal
-        resistance = self.area / conductance * _OHM_CM2 if conductance > 0 else math.inf
-        found = dict(zip(_STATE, (resistance, half.mean()), strict=True))
-        if self.cohesion is not None and self.model is not None:
-            solid = self.model.solid
-            plate = (solid.pressure_on(self.face), face_displacement(solid, self.face))
-            found |= dict(zip(_SOLID, (*contact_numbers(self.cohesion).values(), *plate), strict=True))
-        return found
+        return self.area / conductance * _OHM_CM2 if conductance > 0 else math.inf
 
     def row(self, cycle: int, jumped: int, wall: float) -> dict[str, Any]:
         """The numbers of the cycle that has ended.

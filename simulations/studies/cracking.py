@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -12,12 +13,15 @@ import numpy.typing as npt
 import ufl
 from dolfinx import fem
 
+from pxm2mesh.errors import GeometryError
 from pxm2mesh.materials import Material
 from pxm2mesh.study.damage import Cracking
+from simulations.base import cutting
 from simulations.base.domain import Domain, on_root
 from simulations.base.fields import node_blocks
 from simulations.base.stepping import StepOptions, run_until
 from simulations.models.diffusion import Diffusion
+from simulations.models.fatigue import Cycled
 from simulations.models.fatigue_solids import CrackCycles
 from simulations.models.mechanics import chemical_strain, moduli_of
 from simulations.models.phase_field import Part, PhaseField, PhaseFieldOptions
@@ -195,7 +199,8 @@ class CrackingParticles(CrackingSolid):
         purpose = {"purpose": "cracks in particles"}
         c_max = float(material.require("transport.maximum_concentration", **purpose))
         faces = list(domain.facet_names)
-        area = sum(domain.area(name) for name in faces)
+        one = fem.Constant(domain.mesh, 1.0)  # grains of one phase that touch have no surface where they do
+        area = sum(domain.integrate(one * domain.ds(name)) for name in faces)
         self._flux = dict.fromkeys(faces, physics.rate * c_max * domain.volume() / area / 3600)
         self.diffusion = Diffusion(
             domain,
@@ -233,30 +238,31 @@ class ParticleCycles(CrackCycles):
 
     Args:
         particles: With a fatigue threshold.
-        cycle: Steps through one cycle.
+        run: Steps through one cycle, and can take back what it wrote.
     """
 
-    def __init__(self, particles: CrackingParticles, cycle: Callable[[], None]) -> None:
+    def __init__(self, particles: CrackingParticles, run: Cycled) -> None:
         super().__init__(particles.body, ())
-        self.particles, self._cycle = particles, cycle
+        self.particles, self.run = particles, run
 
     def cycle(self) -> None:
         """Step through one."""
-        self._cycle()
+        self.run.cycle()
 
     def extrapolate(self, history: Floats) -> None:
         """Take an ᾱ that was not resolved."""
         super().extrapolate(history)
         self.particles.keep()
 
-    def state(self) -> Mapping[str, Floats]:
-        """Of the particles."""
-        return self.particles.state()
+    def state(self) -> Mapping[str, Any]:
+        """Of particles and run."""
+        return {"particles": self.particles.state(), "run": self.run.mark()}
 
-    def restore(self, state: Mapping[str, Floats]) -> None:
-        """Of the particles."""
-        self.particles.go_to(state)
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Of particles and run."""
+        self.particles.go_to(state["particles"])
         self.particles.keep()
+        self.run.back_to(state["run"])
 
 
 def cracking_body(
@@ -294,29 +300,48 @@ def cracking_body(
 
 
 def three_points(domain: Domain, space: fem.FunctionSpace) -> list[Any]:
-    """Conditions that stop the six rigid motions of a free body and nothing else.
+    """Conditions that stop the six rigid motions of each free piece and nothing else.
 
     One node is held, a second may move along the line between them, a third in their plane.
+
+    Raises:
+        GeometryError: Pieces hang together by an edge or a corner: nothing stops them from turning about it.
     """
 
-    def choose() -> tuple[list[int], list[int]]:
+    def choose() -> list[int]:
         assert domain.source is not None and domain.parent is not None
-        points = domain.source.points[domain.parent]
-        first = int(np.argmin(points[:, 0]))
-        second = int(np.argmax(points[:, 0]))
-        along = (points[second] - points[first]) / np.linalg.norm(points[second] - points[first])
-        offset = points - points[first]
-        offset = offset - (offset @ along)[:, None] * along
-        third = int(np.argmax(np.abs(offset[:, 1])))
-        return [first, second, third], [0b111, 0b110, 0b100]
+        assert domain.nodes is not None and domain.links is not None
+        every = np.ones(domain.cell_total, bool)
+        count, piece = cutting.components(domain.cell_total, domain.links.near, every)
+        points, taken, chosen = domain.source.points[domain.parent], np.zeros(domain.point_total, bool), []
+        for number in range(count):
+            nodes = np.unique(domain.nodes[piece == number])
+            if taken[nodes].any():
+                near = points[nodes[taken[nodes]][0]].round(2).tolist()
+                raise GeometryError(
+                    f"particles hang together by an edge or a corner only, near {near} µm;",
+                    hint="crop to one of them, or clean the labels (min_region, or a larger cell_size).",
+                )
+            taken[nodes] = True
+            chosen += nodes[_three_of(points[nodes])].tolist()
+        return chosen
 
-    chosen, masks = on_root(domain.comm, choose)
+    chosen = on_root(domain.comm, choose)
     blocks = node_blocks(domain, space)
     conditions = []
-    for node, mask in zip(chosen, masks, strict=True):
+    for node, mask in zip(chosen, itertools.cycle((0b111, 0b110, 0b100))):
         here = blocks[np.flatnonzero(domain.point_index == node)]
         for axis in range(3):
             if mask >> axis & 1:
                 dofs = (3 * here + axis).astype(np.int32)
                 conditions.append(fem.dirichletbc(np.float64(0.0), dofs, space.sub(axis)))
     return conditions
+
+
+def _three_of(points: Floats) -> list[int]:
+    """Rows of three points far from each other."""
+    first, second = int(np.argmin(points[:, 0])), int(np.argmax(points[:, 0]))
+    along = (points[second] - points[first]) / np.linalg.norm(points[second] - points[first])
+    offset = points - points[first]
+    offset = offset - (offset @ along)[:, None] * along
+    return [first, second, int(np.argmax(np.abs(offset[:, 1])))]

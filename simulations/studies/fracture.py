@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time as clock
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -166,7 +167,7 @@ class CrackRun:
                 shown.advance(self.record.done)
                 assert isinstance(self.particles, CrackingParticles)
                 run_cycles(
-                    ParticleCycles(self.particles, self._cycle), physics.cycles, options,
+                    ParticleCycles(self.particles, self), physics.cycles, options,
                     record=self.record,
                     accepted=lambda number: self._cycle_over(number, options, shown),
                 )  # fmt: skip
@@ -193,7 +194,16 @@ class CrackRun:
         if self.statistics.accepted % self.physics.write_every:
             self._write_fields()
 
-    def _cycle(self) -> None:
+    def mark(self) -> dict[str, Any]:
+        """Where `back_to` goes back to."""
+        return {"began": self.began}
+
+    def back_to(self, mark: Mapping[str, Any]) -> None:
+        """Take back what a cycle has found and shown that does not count; its rows stay, by their computed cycle."""
+        self.began, domain = mark["began"], self.particles.domain
+        self.series = ResultSeries(self.task.path("results.pvd"), domain, keep_until=self.particles.time)
+
+    def cycle(self) -> None:
         """There and back."""
         assert isinstance(self.particles, CrackingParticles)
         for sign in (1.0, -1.0):

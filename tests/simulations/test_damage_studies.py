@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dolfinx import fem
 from study_cases import rows_of, values_of
 from test_charge import start_and_kill
 from test_ranks import mpirun
@@ -16,7 +17,11 @@ from test_ranks import mpirun
 from pxm2mesh.io.meshes import save_arrays
 from pxm2mesh.materials import read_material
 from pxm2mesh.quantities import Quantities
-from simulations.shapes import ball, layers
+from pxm2mesh.study.damage import Cracking
+from pxm2mesh.volume import LabelVolume
+from simulations.base.domain import Domain
+from simulations.shapes import ball, layers, tet_mesh, voxels
+from simulations.studies.cracking import CrackingParticles, three_points
 from simulations.studies.debonding import _BondRun
 from simulations.studies.run import run
 
@@ -117,6 +122,32 @@ def test_v32_a_killed_debonding_study_goes_on_to_the_same_end(tmp_path: Path) ->
                 if "wall" not in name:
                     assert two[name] == pytest.approx(value, rel=1e-10, abs=1e-12), name
     assert values_of(killed) == pytest.approx(values_of(whole), rel=1e-10, abs=1e-12)
+
+
+def test_particles_lose_lithium_at_their_rate() -> None:
+    """1C for 36 s is a hundredth. Catches a flux through faces between grains that touch, where nothing leaves."""
+    one = layers({"a": 1.0, "b": 1.0}, axis="z", cells=(2, 2, 2))
+    mesh = tet_mesh(one.points, one.cells, one.cell_region, [0, 1, 1], {"NMC": 1})
+    physics = Cracking(model="cracking", phase="NMC", length="2 um", rate=1.0, initial=0.9, until=0.5)
+    particles = CrackingParticles(Domain.from_mesh(mesh, cut=()), read_material("NMC811"), physics)
+    particles.move(36.0)
+    assert particles.lithium.mean() == pytest.approx(0.89, abs=1e-6)
+
+
+def test_each_free_piece_is_held_by_six_components() -> None:
+    """Two particles. Catches six for all of them together, which leave one free to fly."""
+    labels = np.zeros((3, 3, 7), dtype=np.uint8)
+    labels[:2, :2, :2] = labels[1:, 1:, 4:] = 1
+    mesh = voxels(LabelVolume(labels, {"void": 0, "NMC": 1}, "1 um"), exclude=["void"])
+    domain = Domain.from_mesh(mesh, cut=())
+    space = fem.functionspace(domain.mesh, ("Lagrange", 1, (3,)))
+    fixed = np.concatenate([bc.dof_indices()[0] for bc in three_points(domain, space)])
+    places, motions = space.tabulate_dof_coordinates(), []
+    for piece in (places[:, 2] < 3, places[:, 2] > 3):
+        for axis in np.eye(3):
+            motions += [piece[:, None] * axis, piece[:, None] * np.cross(axis, places)]
+    modes = np.array([motion.ravel() for motion in motions])
+    assert len(fixed) == 12 and np.linalg.matrix_rank(modes[:, fixed]) == 12
 
 
 def test_bonds_without_a_material_ask_for_their_numbers(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from simulations.base.domain import Domain
 from simulations.models.cohesive import CohesiveInterfaces
 from simulations.models.cohesive_laws import CohesiveLaw
 from simulations.models.damaged_state import Conductors, DamagedState
-from simulations.shapes import ball, layers
+from simulations.shapes import ball, layers, tet_mesh
 
 PAIR = "NMC | LPSCl"
 LAW = CohesiveLaw(strength=100.0, fracture_energy=1.0, restored=0.0)
@@ -87,6 +87,22 @@ def test_material_that_is_fed_is_not_isolated() -> None:
     assert found.value("isolated_fraction", phase="NMC") == 0.0
     flipped = Conductors(("NMC",), {"LPSCl": 1.0}, {"NMC": 1.0}, "z+", "z-")
     assert DamagedState(stack(), flipped).quantities().value("isolated_fraction", phase="NMC") == 1.0
+
+
+def test_lithium_goes_from_grain_to_grain() -> None:
+    """Electrolyte, grain, grain. Catches intact bonds within a phase that isolate, and a contact of 1 beyond all."""
+    one = layers({"LPSCl": 1.0, "NMC": 1.0, "more": 1.0}, axis="z", cells=(2, 2, 2))
+    mesh = tet_mesh(one.points, one.cells, one.cell_region, [0, 1, 2, 2], {"LPSCl": 1, "NMC": 2})
+    domain = Domain.from_mesh(mesh, cut=["NMC | NMC", "LPSCl | NMC"])
+    space = fem.functionspace(domain.mesh, ("Lagrange", 1, (3,)))
+    bonds = CohesiveInterfaces(domain, fem.Function(space), {PAIR: LAW, "NMC | NMC": LAW})
+    state = DamagedState(bonds, HALF_CELL)
+    found = state.quantities()
+    assert found.value("isolated_fraction", phase="NMC") == 0.0
+    named = {row.interface for row in found if row.name == "contact_fraction"}
+    assert named == {"LPSCl | NMC", "NMC | LPSCl"}
+    bonds.damage[bonds.interface.points[..., 2].mean(axis=1) > 1.5] = 1.0
+    assert state.quantities().value("ionically_isolated_fraction", phase="NMC") == pytest.approx(0.5)
 
 
 def particle(cells: int) -> CohesiveInterfaces:

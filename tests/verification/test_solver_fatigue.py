@@ -34,6 +34,25 @@ def pulsed(threshold: float) -> tuple[PhaseField, CrackCycles, float]:
     return solid, CrackCycles(solid, [lambda: to(0.02 * 0.2), lambda: to(0.0)]), 50 * 0.02**2
 
 
+def test_pressure_tires_nothing() -> None:
+    """Pressed evenly and let go, star-convex. Catches energy below zero under pressure, whose release would count."""
+    mesh = plate(np.linspace(0, 0.2, 5), np.linspace(0, 0.2, 5))
+    push = fem.Constant(mesh, 0.0)
+    where = held(
+        mesh, (at(0, 0.0), 0, 0.0), (at(0, 0.2), 0, push), (at(1, 0.0), 1, 0.0), (at(1, 0.2), 1, push)
+    )
+    part = Part(ufl.Measure("dx", domain=mesh), Moduli.from_young(100.0, 0.3), 1.0)
+    solid = PhaseField(
+        mesh, [part], where, PhaseFieldOptions(0.2, "AT1", "star-convex", fatigue_threshold=0.01)
+    )
+    for _ in range(3):
+        for value in (-0.004, 0.0):
+            push.value = value
+            solid.solve()
+            solid.accept()
+    assert solid.fatigue.x.array.max() < 1e-12 and solid.toughness_left.x.array.min() == 1.0
+
+
 def test_v28_the_toughness_falls_as_the_function_says() -> None:
     """V28: ᾱ = Nψ, f = ¼ at ᾱ = 3 α_T. Catches energy counted when it is released, and α_T taken twice."""
     solid, cycles, energy = pulsed(threshold=4 * 0.02)
