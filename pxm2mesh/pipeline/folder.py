@@ -70,7 +70,10 @@ def _sweep(folder: Path) -> None:
     """Remove what an interrupted run was about to put in place."""
     import shutil
 
-    for part in [*folder.glob(".*.part*"), *folder.glob("*/.*.part*")]:
+    inner = [
+        part for part in folder.glob("*/.*.part*") if not (part.parent / LOCK).exists()
+    ]  # a case at work
+    for part in [*folder.glob(".*.part*"), *inner]:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
         else:
@@ -90,6 +93,10 @@ def logging_to(path: Path) -> Iterator[None]:
         logger.setLevel(logging.INFO)
     try:
         yield
+    except BaseException as error:
+        why = str(error) or type(error).__name__
+        handler.handle(logger.makeRecord(logger.name, logging.ERROR, "", 0, "ended early: %s", (why,), None))
+        raise
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)

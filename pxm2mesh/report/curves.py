@@ -80,7 +80,7 @@ def charts(folder: Path) -> list[Chart]:
             quantity, _, unit = name.rstrip("]").partition(" [")
             if any(word in quantity for word in _BALANCES):
                 balances[quantity] = [math.log10(max(abs(v), 1e-17)) for v in values]
-            elif max(values) - min(values) > _CONSTANT * max(map(abs, values)):
+            elif max(known := _finite(values)) - min(known) > _CONSTANT * max(map(abs, known)):
                 groups.setdefault((unit, _topic(quantity)), {})[quantity] = values
         x, label = _axis(columns[across], across)
         suffix = file.stem.partition("-")[2]
@@ -119,7 +119,8 @@ def _chart(
 ) -> Chart:
     heading = what[:1].upper() + what[1:] + (f" [{unit}]" if unit not in ("", "1") else "")
     heading += f" (computation {suffix})" if suffix else ""
-    ends = "; ".join(f"{name} from {y[0]:.4g} to {y[-1]:.4g}" for name, y in lines.items())
+    known = {name: _finite(y) for name, y in lines.items()}
+    ends = "; ".join(f"{name} from {y[0]:.4g} to {y[-1]:.4g}" for name, y in known.items())
     told = f"{heading} over {label}: {ends}."
     return Chart(heading, lines_svg(x, lines, label=label, describe=told), tuple(lines))
 
@@ -131,7 +132,7 @@ def _common(names: list[str]) -> str:
 
 
 def _read(file: Path) -> dict[str, list[float]]:
-    """Columns of numbers; one with text in it is left out."""
+    """Columns of numbers; one with text in it, or with less than three numbers, is left out."""
     with file.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     step = max(1, math.ceil(len(rows) / _MOST_POINTS))
@@ -142,9 +143,14 @@ def _read(file: Path) -> dict[str, list[float]]:
             values = [float(row[name]) for row in rows]
         except (TypeError, ValueError):
             continue
-        if all(map(math.isfinite, values)):
+        if len(_finite(values)) >= min(3, len(values)):
             columns[name] = values
     return columns
+
+
+def _finite(values: Sequence[float]) -> list[float]:
+    """Without what is not known or without bound, as the resistance of contacts that are all lost."""
+    return [value for value in values if math.isfinite(value)]
 
 
 def _axis(values: Sequence[float], name: str) -> tuple[list[float], str]:
@@ -168,7 +174,8 @@ def lines_svg(x: Sequence[float], lines: Mapping[str, Sequence[float]], *, label
         An ``<svg>`` element.
     """
     width, height, left, right, top, bottom = 560.0, 240.0, 58.0, 12.0, 10.0, 44.0
-    low, high = min(map(min, lines.values())), max(map(max, lines.values()))
+    known = [value for values in lines.values() for value in _finite(values)]
+    low, high = min(known), max(known)
     if high - low < 1e-12 * max(abs(high), 1e-300):
         low, high = low - 0.5, high + 0.5
     margin = 0.06 * (high - low)
@@ -192,7 +199,9 @@ def lines_svg(x: Sequence[float], lines: Mapping[str, Sequence[float]], *, label
         if t.is_integer() or not all(map(float.is_integer, x))  # there is no half a cycle
     ]
     for colour, values in zip(_COLOURS, lines.values(), strict=False):
-        points = " ".join(f"{across(a):.1f},{up(b):.1f}" for a, b in zip(x, values, strict=True))
+        points = " ".join(
+            f"{across(a):.1f},{up(b):.1f}" for a, b in zip(x, values, strict=True) if math.isfinite(b)
+        )
         parts.append(f'<polyline class="line {colour}" points="{points}"/>')
     floor = height - bottom
     return (

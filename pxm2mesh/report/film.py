@@ -42,7 +42,9 @@ def shoot(spec: dict[str, Any]) -> None:
         told = f"{spec['time']} {times[index]:.4g}".strip()
         if factor and factor != 1 and DISPLACEMENT in grid.point_data:
             told += f", displacement × {factor:.3g}"
-        _frame(grid, spec, look, ends, factor, told).screenshot(str(Path(spec["into"]) / f"{number:04d}.png"))
+        plotter = _frame(grid, spec, look, ends, factor, told)
+        plotter.screenshot(str(Path(spec["into"]) / f"{number:04d}.png"))
+        plotter.close()  # else each keeps some 100 MB
         print(json.dumps({"frame": number + 1, "of": len(steps)}), flush=True)
 
 

@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pxm2mesh.report.contents import RunContents
+from pxm2mesh.report.looks import look_of, read_series
 from pxm2mesh.report.scene import pack_scene, skins
 
 SIZE = (1120, 940)
 _BACKGROUND = "white"
-_RAMP = "viridis"
 MATT = {"ambient": 0.22, "diffuse": 0.86, "specular": 0.08, "specular_power": 12}
 _EDGES_SHOWN = 40000
+_FEW = 12
+"""A field with so few values is one of phases, not worth a picture where there is another."""
 
 
 def render(run_folder: Path, into: Path) -> None:
@@ -179,19 +181,26 @@ def _draw_results(results: Path, grid: Any, into: Path) -> None:
     shown = blocks.combine() if isinstance(blocks, pyvista.MultiBlock) else blocks
     if "vtkGhostType" in shown.cell_data:
         shown = shown.extract_cells(np.flatnonzero(np.asarray(shown.cell_data["vtkGhostType"]) == 0))
-    names = [name for name in shown.point_data if np.asarray(shown.point_data[name]).ndim == 1]
-    names = [name for name in names if not name.startswith("vtk")]
+    names = read_series(results).scalars
+    varying = (name for name in names if len(np.unique(_field(shown, name))) > _FEW)
     if names:
-        draw_field(shown, names[0], grid, into / "field.png")
+        draw_field(shown, next(varying, names[0]), grid, into / "field.png")
+
+
+def _field(grid: Any, name: str) -> npt.NDArray[Any]:
+    return np.asarray((grid.point_data if name in grid.point_data else grid.cell_data)[name])
 
 
 def draw_field(shown: Any, name: str, grid: Any, file: Path) -> None:
     """A scalar field on the phase it was solved on, one corner cut away; the rest left out."""
     from matplotlib import colormaps
 
-    values = np.asarray(shown.point_data[name])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    ramp = [_hex(colormaps[_RAMP](t)) for t in np.linspace(0, 1, 12)]
+    values = _field(shown, name)
+    look = look_of(name)
+    low, high = look.ends or (float(np.nanmin(values)), float(np.nanmax(values)))
+    if look.centred and look.ends is None:
+        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
+    ramp = [_hex(colormaps[look.colours](t)) for t in np.linspace(0, 1, 12)]
     quantity, _, unit = name.partition(" [")
     unit = "" if unit == "1]" else unit.rstrip("]")
     caption = f"{quantity[:1].upper()}{quantity[1:]} where it was computed, one corner cut away."
@@ -207,7 +216,7 @@ def draw_field(shown: Any, name: str, grid: Any, file: Path) -> None:
     plotter.add_mesh(
         skin(opened),
         scalars=name,
-        cmap=_RAMP,
+        cmap=look.colours,
         clim=(low, high),
         show_scalar_bar=False,
         interpolate_before_map=True,

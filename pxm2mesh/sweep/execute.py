@@ -284,7 +284,7 @@ def _executor(
         raise UsageError(f"{workers} workers;", hint="one or more.")
     if scheduler is None and sweep.cluster is None:
         threads = str(max(1, (os.cpu_count() or 1) // workers))
-        spread = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+        spread = {"NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with ThreadPoolExecutor(workers, thread_name_prefix="case") as executor:
             yield executor, spread, True
         return
@@ -297,7 +297,12 @@ def _executor(
         ) from error
     with contextlib.ExitStack() as stack:
         if scheduler is not None and scheduler != "local":
-            client = stack.enter_context(Client(scheduler, timeout="20s"))
+            try:
+                client = stack.enter_context(Client(scheduler, timeout="20s"))
+            except (OSError, ValueError) as error:
+                raise UsageError(
+                    f"no scheduler at {scheduler}: {error};", hint='write "tcp://host:8786".'
+                ) from error
         elif scheduler == "local":
             stack.enter_context(dask.config.set(_QUIET))
             cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)

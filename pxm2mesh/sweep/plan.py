@@ -173,7 +173,8 @@ def _combinations(
 
 def _slug(value: Any) -> str:
     text = str(value) if not isinstance(value, list | dict) else repr(value)
-    return re.sub(r"[^\w.+-]+", "-", text.replace(" ", "")).strip("-") or "none"
+    inner = text.replace(" ", "").strip("[]{}()'\"")  # a minus in front stays
+    return re.sub(r"[^\w.+-]+", "-", inner).rstrip("-") or "none"
 
 
 def _put(content: dict[str, Any], key: str, value: Any, path: str | os.PathLike[str]) -> None:

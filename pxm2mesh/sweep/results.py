@@ -174,10 +174,19 @@ def _figure(result: SweepResult, shown: Sequence[str]) -> str:
         _panel(panel, result, heading, axis, title.replace("_", " "))
     for panel in panels[len(shown) :]:
         panel.remove()
-    handles, labels = panels[0].get_legend_handles_labels()
-    if len(labels) > 1:
+    drawn = [panel.get_legend_handles_labels() for panel in panels[: len(shown)]]
+    legend = {
+        label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)
+    }
+    if len(legend) > 1:
+        labels = sorted(legend, key=[_others(state, axis) for state in result.states].index)
         figure.legend(
-            handles, labels, loc="outside upper left", ncols=min(4, len(labels)), frameon=False, fontsize=9
+            [legend[label] for label in labels],
+            labels,
+            loc="outside upper left",
+            ncols=min(4, len(labels)),
+            frameon=False,
+            fontsize=9,
         )
     return svg_of(figure)
 
@@ -210,21 +219,27 @@ def _short(heading: str) -> str:
     return heading.partition(" (")[0]
 
 
+def _others(state: CaseState, axis: str) -> str:
+    """What a case is, apart from its place along the axis."""
+    return ", ".join(f"{a} {v}" for a, v in state.parameters.items() if a not in (axis, _REPEATS))
+
+
 def _panel(panel: Axes, result: SweepResult, heading: str, axis: str, title: str) -> None:
     places = list(dict.fromkeys(str(s.parameters[axis]) for s in result.states))
     numbers = [_number(place) for place in places]
     units = {place.split()[-1] for place in places if len(place.split()) == 2}
     numeric = all(number is not None for number in numbers) and len(units) <= 1
-    curves: dict[str, list[tuple[float, float]]] = {}
+    curves: dict[str, list[tuple[float, float]]] = {_others(state, axis): [] for state in result.states}
     for state in result.states:
         value = result.values[state.name].get(heading, math.nan)
         place = str(state.parameters[axis])
         number = _number(place) if numeric else None
         where = float(places.index(place)) if number is None else number
         if math.isfinite(value):
-            others = ", ".join(f"{a} {v}" for a, v in state.parameters.items() if a not in (axis, _REPEATS))
-            curves.setdefault(others, []).append((where, value))
+            curves[_others(state, axis)].append((where, value))
     for i, (label, points) in enumerate(curves.items()):
+        if not points:  # keeps its colour in the other panels
+            continue
         x, y = zip(*sorted(points), strict=True)
         colour, at = _COLOURS[i % len(_COLOURS)], sorted(set(x))
         means = [statistics.fmean(v for u, v in points if u == place) for place in at]

@@ -81,6 +81,14 @@ def test_a_file_that_was_damaged_is_made_again(finished: Path, command: Command)
     assert "mesh" not in skipped(command("run", finished))
 
 
+def test_the_log_says_why_a_run_ended(study: Path, command: Command) -> None:
+    """Catches a reason that only the terminal has seen."""
+    study.with_name("labels.tif").unlink()
+    result = command("run", study)
+    told = (study.parent / "runs" / "small" / "log.txt").read_text(encoding="utf-8")
+    assert result.code != 0 and "ended early: " in told and "labels.tif" in told
+
+
 def test_a_phase_that_cleaning_takes_away_is_a_warning(study: Path, command: Command) -> None:
     """The pore has 27 voxels. Catches the template's min_region on a fine phase, such as a binder, without a word."""
     text = STUDY.replace('exclude = ["void"]', "") + '[quantify]\nonly = ["volume_fraction"]\n'

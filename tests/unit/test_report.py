@@ -121,6 +121,15 @@ def test_cycles_are_drawn_over_cycles_and_steps_over_time(tmp_path: Path) -> Non
     assert steps.heading == "Voltage [V]" and ">time [s]</text>" in steps.svg
 
 
+def test_a_value_without_bound_costs_a_point_and_not_the_curve(tmp_path: Path) -> None:
+    """A resistance once all contact is lost. Catches a curve that vanishes, and an axis up to infinity."""
+    rows = ["cycle,resistance [ohm cm2]", "1,1.0", "2,2.0", "3,5.0", "4,inf", "5,nan"]
+    (tmp_path / "cycles.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (chart,) = charts(tmp_path)
+    line = chart.svg.partition('<polyline class="line')[2].partition("/>")[0]
+    assert line.count(",") == 3 and "inf" not in chart.svg and "nan" not in chart.svg
+
+
 def test_a_table_that_is_not_over_time_becomes_no_curves(tmp_path: Path) -> None:
     (tmp_path / "scalars.csv").write_text("direction,iterations\nx,1\ny,2\nz,3\n", encoding="utf-8")
     assert charts(tmp_path) == []
