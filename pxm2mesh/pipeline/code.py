@@ -41,8 +41,10 @@ def code_digest(*rooms: str) -> str:
         place = home / room if room != "simulations" else simulations_home()
         if place is None:
             continue
-        files = [place] if place.is_file() else sorted(place.rglob("*.py")) + sorted(place.rglob("*.toml"))
+        files = [place] if place.is_file() else sorted(place.rglob("*.*"))
         for file in files:
+            if file.is_dir() or file.suffix == ".pyc":
+                continue
             state.update(f"{room}/{file.name}\0".encode())
             state.update(file.read_bytes())
     return state.hexdigest()

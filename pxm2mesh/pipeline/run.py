@@ -177,7 +177,8 @@ def _bring_up_to_date(stage: Stage, work: Work, record: Record, progress: Progre
     if record.is_current(stage.name, key):
         logger.info("%s: up to date", stage.name)
         return StageReport(stage.name, False, 0.0)
-    record.forget([stage.name])
+    record.forget([stage.name, "report"])
+    (work.folder / "report.html").unlink(missing_ok=True)  # it would tell of what is no longer there
     start = time.perf_counter()
     outcome = stage.work(work, progress)
     seconds = time.perf_counter() - start

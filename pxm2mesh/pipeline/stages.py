@@ -42,7 +42,6 @@ class Work:
         folder: The run folder.
         ranks: MPI processes of the solver.
         lock: Open lock file of the folder.
-        restart: Nothing of an earlier run is to be used.
         labels: The labels, where they are in memory.
         surface: The smoothed surface, where it was just made: the mesh starts from it.
     """
@@ -51,7 +50,6 @@ class Work:
     folder: Path
     ranks: int
     lock: int | None
-    restart: bool = False
     labels: LabelVolume | None = None
     surface: InterfaceSurface | None = None
 

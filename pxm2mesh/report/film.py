@@ -34,18 +34,25 @@ def shoot(spec: dict[str, Any]) -> None:
 
     reader: Any = pyvista.PVDReader(spec["file"])
     times = reader.time_values
-    steps = [_read(reader, times[i], spec["phases"]) for i in spec["frames"]]
     look = look_of(spec["field"])
-    ends = look.ends or _ends([_values(grid, spec["field"]) for grid in steps], look)
-    factor = _factor(steps) if spec["warp"] is None else spec["warp"]
-    for number, (grid, index) in enumerate(zip(steps, spec["frames"], strict=True)):
+    values, largest, size = [], 0.0, 1.0
+    for index in spec["frames"]:  # read twice: all at once may be more than the memory
+        grid = _read(reader, times[index], spec["phases"])
+        values.append(_values(grid, spec["field"]))
+        largest = max(largest, _largest_displacement(grid))
+        size = float(max(np.ptp(np.reshape(grid.bounds, (3, 2)), axis=1)))
+    ends = look.ends or _ends(values, look)
+    fitting = float(f"{_OF_SAMPLE * size / largest:.1g}") if largest else 0.0
+    factor = fitting if spec["warp"] is None else spec["warp"]
+    for number, index in enumerate(spec["frames"]):
+        grid = _read(reader, times[index], spec["phases"])
         told = f"{spec['time']} {times[index]:.4g}".strip()
         if factor and factor != 1 and DISPLACEMENT in grid.point_data:
             told += f", displacement × {factor:.3g}"
         plotter = _frame(grid, spec, look, ends, factor, told)
         plotter.screenshot(str(Path(spec["into"]) / f"{number:04d}.png"))
         plotter.close()  # else each keeps some 100 MB
-        print(json.dumps({"frame": number + 1, "of": len(steps)}), flush=True)
+        print(json.dumps({"frame": number + 1, "of": len(spec["frames"])}), flush=True)
 
 
 def _read(reader: Any, time: float, labels: list[int]) -> Any:
@@ -73,11 +80,8 @@ def _ends(values: list[npt.NDArray[np.float64]], look: Look) -> tuple[float, flo
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
 
 
-def _factor(steps: list[Any]) -> float:
-    largest = max(float(np.nanmax(np.abs(g.point_data[DISPLACEMENT]))) if DISPLACEMENT in g.point_data else 0.0
-                  for g in steps)  # fmt: skip
-    size = max(np.ptp(np.reshape(steps[0].bounds, (3, 2)), axis=1))
-    return 0.0 if largest == 0 else float(f"{_OF_SAMPLE * size / largest:.1g}")
+def _largest_displacement(grid: Any) -> float:
+    return float(np.nanmax(np.abs(grid.point_data[DISPLACEMENT]))) if DISPLACEMENT in grid.point_data else 0.0
 
 
 def _frame(

@@ -21,7 +21,8 @@ from typing import Any
 from pxm2mesh.errors import MissingDependencyError, Pxm2meshError, UsageError
 from pxm2mesh.files import write_json
 from pxm2mesh.pipeline.folder import locked
-from pxm2mesh.pipeline.record import Record
+from pxm2mesh.pipeline.record import Record, StageRecord
+from pxm2mesh.pipeline.run import plan_study
 from pxm2mesh.processes import leashed
 from pxm2mesh.progress import SILENT, Progress
 from pxm2mesh.study import Study, digest_of, write_study
@@ -33,6 +34,10 @@ STATE = "sweep.json"
 _SHARED_STAGES = ("volume", "clean", "quantify", "surface", "mesh")
 _MOST_STARTS = 2  # a case that was killed from outside is started once more; one that failed is not
 _KILLED = (137, 143)
+_POLL = 1.0
+"""Seconds between two looks at whether a mesh that is waited for is there."""
+_UPKEEP = 60.0
+"""Seconds between two looks at whether a job of the cluster has ended."""
 UP_TO_DATE = "up to date"
 _QUIET = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "500ms"}
 """For a scheduler on this machine, which spent 5 % of a core for each worker on itself: cases are other processes."""
@@ -73,8 +78,8 @@ def run_sweep(
 ) -> tuple[CaseState, ...]:
     """Run every case of a sweep; what is up to date in a case is skipped, so the same call resumes.
 
-    Cases that differ only in their physics share volume and mesh: the first of them is run alone, the others
-    take its files over. A case that fails does not stop the others.
+    Cases that differ only in their physics share volume and mesh: the first of them makes both, and as soon as its
+    mesh is there the others start and take the files over. A case that fails does not stop the others.
 
     Args:
         sweep: What to do.
@@ -92,7 +97,7 @@ def run_sweep(
         UsageError: Another sweep is at work in the folder.
     """
     stop = threading.Event()
-    with locked(sweep.folder), _executor(sweep, workers, scheduler) as (executor, spread, stoppable):
+    with locked(sweep.folder), _executor(sweep, workers, scheduler) as (executor, spread, stoppable, upkeep):
         board = _Board(sweep)
 
         def start(case: Case, donor: Case | None) -> Future[CaseState]:
@@ -108,7 +113,7 @@ def run_sweep(
 
         try:
             with progress.task("sweep", total=len(sweep.cases)) as task:
-                for case, future in _in_groups(sweep.cases, start):
+                for case, future in _in_groups(sweep.cases, start, upkeep):
                     state = _outcome(board.states[case.name], future)
                     board.put(state)
                     task.advance(note=f"{state.name}: {state.status}")
@@ -160,22 +165,58 @@ def _study_file(folder: Path) -> Path:
 
 
 def _in_groups(
-    cases: Sequence[Case], start: Callable[[Case, Case | None], Future[CaseState]]
+    cases: Sequence[Case],
+    start: Callable[[Case, Case | None], Future[CaseState]],
+    upkeep: Callable[[], None],
 ) -> Iterator[tuple[Case, Future[CaseState]]]:
-    """Start the first case of each group that shares a mesh, then, once the mesh is there, the others."""
+    """Start the first case of each group that shares a mesh and, as soon as its mesh is there, the others."""
     groups: dict[str, list[Case]] = {}
     for case in cases:
         groups.setdefault(_mesh_key(case.study), []).append(case)
-    running = {start(group[0], None): (group[0], group[1:]) for group in groups.values()}
+    running: dict[Future[CaseState], Case] = {}
+    awaited: dict[Future[CaseState], tuple[list[Case], StageRecord | None]] = {}
+
+    def lead(group: Sequence[Case]) -> None:
+        first, followers = group[0], list(group[1:])
+        old = _mesh_of(first)  # one that is out of date is not waited for
+        ready = bool(followers) and old is not None and _is_meshed(first)
+        future = start(first, None)
+        running[future] = first
+        if ready:
+            follow(first, followers)
+        elif followers:
+            awaited[future] = followers, old
+
+    def follow(first: Case, followers: Sequence[Case]) -> None:
+        running.update({start(case, first): case for case in followers})
+
+    for group in groups.values():
+        lead(group)
     while running:
-        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        finished, _ = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
+        upkeep()
+        for future, (followers, old) in list(awaited.items()):
+            first = running[future]
+            if _mesh_of(first) not in (None, old):
+                del awaited[future]
+                follow(first, followers)
+            elif future in finished:  # it ended without one: the next one tries
+                del awaited[future]
+                lead(followers)
         for future in finished:
-            case, followers = running.pop(future)
-            if followers and "mesh" in Record(case.study.folder).stages:
-                running |= {start(follower, case): (follower, []) for follower in followers}
-            elif followers:
-                running[start(followers[0], None)] = (followers[0], followers[1:])
-            yield case, future
+            yield running.pop(future), future
+
+
+def _mesh_of(case: Case) -> StageRecord | None:
+    return Record(case.study.folder).stages.get("mesh")
+
+
+def _is_meshed(case: Case) -> bool:
+    """Whether the mesh that is in the folder is the one that the study asks for."""
+    try:
+        return not any(stage.done for stage in plan_study(case.study, until="mesh"))
+    except Pxm2meshError:
+        return False  # the case itself will say so
 
 
 def _outcome(state: CaseState, future: Future[CaseState]) -> CaseState:
@@ -233,13 +274,15 @@ def _watched(
     """Exit code and error line of a process, which is ended when ``stop`` is set."""
     with subprocess.Popen(leashed(command), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                           errors="replace", env=dict(environment), stdin=subprocess.DEVNULL) as process:  # fmt: skip
+        asked = False
         while True:
             try:
                 _, errors = process.communicate(timeout=0.5)
                 break
             except subprocess.TimeoutExpired:
-                if stop is not None and stop.is_set():
+                if stop is not None and stop.is_set() and not asked:
                     process.terminate()
+                    asked = True
     lines = [line for line in errors.splitlines() if line.startswith("error:")] or errors.splitlines()[-1:]
     told = lines[-1].removeprefix("error:").strip() if lines else ""
     code = process.returncode
@@ -249,16 +292,19 @@ def _watched(
 
 
 def _take_over(donor: Path, folder: Path) -> None:
-    """Give a new case the volume and mesh of another; the run itself decides by its keys whether they hold."""
+    """Give a case the volume and mesh of another; the run itself decides by its keys whether they hold."""
     given = Record(donor)
     with locked(folder):
         record = Record(folder)
-        if record.stages:
-            return
-        record.about = given.about
-        for name in _SHARED_STAGES:
-            if name not in given.stages:
-                continue
+        others = [
+            name
+            for name in _SHARED_STAGES
+            if name in given.stages
+            and (name not in record.stages or record.stages[name].key != given.stages[name].key)
+        ]
+        record.about = record.about or given.about
+        record.forget(others)
+        for name in others:
             for file in given.stages[name].outputs:
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 _same_file(donor / file, folder / file)
@@ -278,15 +324,15 @@ def _same_file(source: Path, target: Path) -> None:
 @contextlib.contextmanager
 def _executor(
     sweep: Sweep, workers: int, scheduler: str | None
-) -> Iterator[tuple[Executor, dict[str, str], bool]]:
-    """What runs the cases, the numbers of threads each may use, and whether its cases can be told to stop."""
+) -> Iterator[tuple[Executor, dict[str, str], bool, Callable[[], None]]]:
+    """What runs the cases, the numbers of threads each may use, whether its cases can be told to stop, its upkeep."""
     if workers < 1:
         raise UsageError(f"{workers} workers;", hint="one or more.")
     if scheduler is None and sweep.cluster is None:
         threads = str(max(1, (os.cpu_count() or 1) // workers))
         spread = {"NUMBA_NUM_THREADS": threads, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with ThreadPoolExecutor(workers, thread_name_prefix="case") as executor:
-            yield executor, spread, True
+            yield executor, spread, True, _no_upkeep
         return
     try:
         import dask
@@ -295,6 +341,7 @@ def _executor(
         raise MissingDependencyError(
             "a scheduler needs Dask;", hint="pip install 'pxm2mesh[cluster]'."
         ) from error
+    upkeep = _no_upkeep
     with contextlib.ExitStack() as stack:
         if scheduler is not None and scheduler != "local":
             try:
@@ -308,16 +355,24 @@ def _executor(
             cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             client = stack.enter_context(Client(stack.enter_context(cluster)))
         else:
-            client = stack.enter_context(Client(stack.enter_context(slurm_cluster(sweep.cluster or {}))))
-        yield client.get_executor(pure=False, retries=_MOST_STARTS), {}, False
+            cluster, upkeep = slurm_cluster(sweep.cluster or {})
+            client = stack.enter_context(Client(stack.enter_context(cluster)))
+        yield client.get_executor(pure=False, retries=_MOST_STARTS), {}, False, upkeep
 
 
-def slurm_cluster(keywords: Mapping[str, Any]) -> Any:
-    """A Dask cluster of SLURM jobs, one case per job at a time.
+def _no_upkeep() -> None:
+    pass
+
+
+def slurm_cluster(keywords: Mapping[str, Any]) -> tuple[Any, Callable[[], None]]:
+    """A Dask cluster of SLURM jobs, one case per job at a time, which has all the cores of the job.
 
     Args:
         keywords: Of `dask_jobqueue.SLURMCluster` (``queue``, ``cores``, ``memory``, ``walltime``, …), and ``jobs``, how
             many to ask for.
+
+    Returns:
+        The cluster, and what has to be called now and then: it asks for another job where one has ended.
 
     Raises:
         MissingDependencyError: `dask_jobqueue` is not installed.
@@ -329,7 +384,9 @@ def slurm_cluster(keywords: Mapping[str, Any]) -> Any:
         raise MissingDependencyError(
             "[cluster] needs dask-jobqueue;", hint="pip install 'pxm2mesh[cluster]'."
         ) from error
-    own = {"processes": 1, **keywords}
+    own = {"processes": 1, "job_cpu": keywords.get("cores"), **keywords}
+    if "cores" in own:
+        own["cores"] = 1  # threads of the worker: the cases it does at a time
     jobs = int(own.pop("jobs", 1))
     try:
         cluster = SLURMCluster(**own)
@@ -338,4 +395,17 @@ def slurm_cluster(keywords: Mapping[str, Any]) -> Any:
             f"[cluster]: {error};", hint="the keywords are those of dask_jobqueue.SLURMCluster."
         ) from error
     cluster.scale(jobs=jobs)
-    return cluster
+    return cluster, _every(_UPKEEP, lambda: cluster.scale(jobs=jobs))
+
+
+def _every(seconds: float, call: Callable[[], None]) -> Callable[[], None]:
+    """The call, which does nothing until the time has passed since it was last done."""
+    last = time.monotonic()
+
+    def due() -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            call()
+
+    return due

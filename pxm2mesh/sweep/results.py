@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pxm2mesh.errors import DataError
+from pxm2mesh.errors import did_you_mean
 from pxm2mesh.files import replacing
+from pxm2mesh.pipeline.record import Record
 from pxm2mesh.pipeline.stages import SOLVED
 from pxm2mesh.quantities import Quantities, Quantity
 from pxm2mesh.report.templates import svg_of, write_page
@@ -21,6 +23,8 @@ from pxm2mesh.sweep.plan import Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+logger = logging.getLogger(__name__)
 
 _MOST_PANELS = 12
 _REPEATS = "seed"  # an axis of this name repeats the same case: its points share a line, which goes through their means
@@ -39,6 +43,7 @@ class SweepResult:
         headings: All headings, those to show first.
         shown: How many of the headings are shown.
         units: Heading → unit.
+        ended: Case → why its simulation ended, where it had one.
     """
 
     axes: tuple[str, ...]
@@ -47,6 +52,7 @@ class SweepResult:
     headings: tuple[str, ...]
     shown: int
     units: Mapping[str, str]
+    ended: Mapping[str, str]
 
 
 def gather(sweep: Sweep, states: Sequence[CaseState]) -> SweepResult:
@@ -56,8 +62,7 @@ def gather(sweep: Sweep, states: Sequence[CaseState]) -> SweepResult:
         sweep: The sweep.
         states: What became of its cases.
 
-    Raises:
-        DataError: A quantity that the sweep file names is in no case that is done.
+    A quantity that the sweep file names and that no case has is told in the log.
     """
     values: dict[str, dict[str, float]] = {}
     units: dict[str, str] = {}
@@ -74,18 +79,23 @@ def gather(sweep: Sweep, states: Sequence[CaseState]) -> SweepResult:
     done = any(state.status == "done" for state in states)
     for name in sweep.quantities:
         if done and name not in names.values():
-            from pxm2mesh.errors import did_you_mean
-
-            raise DataError(
-                f"no case has a quantity {name!r};", hint=did_you_mean(name, sorted(set(names.values())))
+            logger.warning(
+                "no case has a quantity %r; %s", name, did_you_mean(name, sorted(set(names.values())))
             )
     wanted = _varying(values, units)
-    if sweep.quantities:
+    if set(sweep.quantities) & set(names.values()):
         wanted = [h for name in sweep.quantities for h in units if names[h] == name]
     else:  # what was solved for comes last in a run, and is what one varies things for
         wanted.sort(key=lambda h: (h not in solved, names[h] not in _WELL_KNOWN))
     rest = [h for h in units if h not in wanted]
-    return SweepResult(sweep.axes, tuple(states), values, (*wanted, *rest), len(wanted), units)
+    ended = {case.name: _ended(case.study.folder) for case in sweep.cases}
+    return SweepResult(sweep.axes, tuple(states), values, (*wanted, *rest), len(wanted), units, ended)
+
+
+def _ended(folder: Path) -> str:
+    """Why the simulation of a case ended; empty where there is none."""
+    solved = Record(folder).stages.get("solve")
+    return "" if solved is None else str(solved.facts.get("ended", ""))
 
 
 def _heading(quantity: Quantity) -> str:
@@ -94,10 +104,11 @@ def _heading(quantity: Quantity) -> str:
 
 
 def _varying(values: Mapping[str, Mapping[str, float]], units: Mapping[str, str]) -> list[str]:
-    """Headings whose value is not the same in all cases."""
+    """Headings whose value is not the same in all cases that have numbers."""
+    rows = [row for row in values.values() if row]
     found = []
     for heading in units:
-        column = {row[heading] for row in values.values() if heading in row}
+        column = {row.get(heading) for row in rows}
         if len(column) > 1:
             found.append(heading)
     return found
@@ -120,11 +131,12 @@ def write_results(sweep: Sweep, states: Sequence[CaseState]) -> tuple[Path, ...]
     with replacing(table) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         columns = [h if result.units[h] == "1" else f"{h} [{result.units[h]}]" for h in result.headings]
-        writer.writerow(["case", *result.axes, "status", "seconds", *columns])
+        writer.writerow(["case", *result.axes, "status", "ended", "seconds", *columns])
         for state in result.states:
             row = result.values[state.name]
             cells = [row.get(h, "") for h in result.headings]
-            writer.writerow([state.name, *state.parameters.values(), state.status, state.seconds, *cells])
+            fixed = [state.name, *state.parameters.values(), state.status, result.ended[state.name]]
+            writer.writerow([*fixed, state.seconds, *cells])
     found = courses(sweep.folder, result.states)
     more = [write_course(course, sweep.folder, result.axes, result.states) for course in found]
     _write_page(page, sweep, result, found)
@@ -134,7 +146,8 @@ def write_results(sweep: Sweep, states: Sequence[CaseState]) -> tuple[Path, ...]
 def _write_page(page: Path, sweep: Sweep, result: SweepResult, found: Sequence[Course]) -> None:
     shown = result.headings[: result.shown][:_MOST_PANELS]
     rows = [
-        {"state": state, "cells": [_text(result.values[state.name].get(h)) for h in shown],
+        {"state": state, "ended": result.ended[state.name],
+         "cells": [_text(result.values[state.name].get(h)) for h in shown],
          "report": f"{state.name}/report.html" if (sweep.folder / state.name / "report.html").exists() else ""}
         for state in result.states
     ]  # fmt: skip
@@ -144,7 +157,8 @@ def _write_page(page: Path, sweep: Sweep, result: SweepResult, found: Sequence[C
     write_page(
         page, "sweep/sweep.html.j2",
         title=sweep.folder.name, axes=result.axes, rows=rows, counts=counts, total=len(result.states),
-        columns=[(h, result.units[h]) for h in shown], more=len(result.headings) - len(shown),
+        columns=[(h, result.units[h]) for h in shown], ended=any(result.ended.values()),
+        more=len(result.headings) - len(shown),
         figure=_figure(result, shown),
         courses=[(c.name, c.across, svg) for c in found
                  if (svg := drawing(c, result.states, _main_axis(result), sweep.quantities))],

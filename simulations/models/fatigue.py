@@ -15,6 +15,7 @@ from pxm2mesh.errors import StudyError
 from pxm2mesh.study.damage import Fatigue
 
 log = logging.getLogger(__name__)
+_TO_SPARE = 0.8
 Floats = npt.NDArray[np.float64]
 
 
@@ -160,7 +161,8 @@ def run_cycles(
     damage by more than ``largest_change``: by the rate r of the last cycle or, at points where the one before had a
     higher rate r₀, by r/(1 + s k) in the k-th cycle, s = 1 − r/r₀ (exact for rates that fall as 1/n, as those of bonds
     do that come off). One cycle is then resolved: if it changes the indicator otherwise than was extrapolated, by more
-    than ``agreement``, or damage by more than twice ``largest_change``, the jump is taken back and half as long.
+    than ``agreement``, or damage by more than twice ``largest_change``, the jump is taken back. The next one is as long
+    as these two leave room for, with a fifth to spare, were the error proportional to the length.
 
     Args:
         problem: What is cycled.
@@ -235,16 +237,18 @@ def _jump(
     wear = problem.amount(problem.damaged() - damage)
     wrong = problem.amount(problem.indicator(problem.history()) - expected)
     error = wrong / max(problem.amount(expected - now), 0.1 * options.largest_change / length)
+    room = _TO_SPARE * min(options.agreement / max(error, 1e-9), 2 * options.largest_change / max(wear, 1e-9))
+    fitting = min(max(round(room * length), length // 4, 1), 2 * length, options.longest)
     if error > options.agreement or wear > 2 * options.largest_change:
         problem.restore(kept)
         record.rejected += 1
-        record.limit = max(length // 2, 1)
+        record.limit = max(min(fitting, length - 1), 1)
         log.info("cycle %d: a jump over %d errs by %.2g, adds %.2g of damage and is taken back",
                  record.done, length, error, wear)  # fmt: skip
         return
     record.jumps.append((record.done, length, error))
     log.info("cycle %d: jumped over %d cycles (error %.2g, damage %.2g)", record.done, length, error, wear)
-    record.limit = min(2 * length, options.longest)
+    record.limit = fitting
     record.since = 1
     _keep(record, length + 1, accepted)
 

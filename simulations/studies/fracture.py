@@ -117,15 +117,7 @@ class CrackRun:
             particles.cut.digest() if isinstance(particles, CrackingSubmodel) else ""
         )
         found = None if task.fresh else self._load()
-        self.table = ScalarTable(
-            task.path("scalars.csv"),
-            (*COLUMNS, *particles.numbers_now()),
-            domain,
-            keep_rows=found["rows"] if found else None,
-        )
-        self.series = ResultSeries(
-            task.path("results.pvd"), domain, keep_until=found["shown"] if found else None
-        )
+        self._open(found["rows"] if found else None, found["shown"] if found else None)
         self.cycles: ScalarTable | None = None
         if self.physics.cycles is not None:
             self.cycles = ScalarTable(
@@ -134,6 +126,13 @@ class CrackRun:
                 domain,
                 keep_rows=found["cycle rows"] if found else None,
             )
+
+    def _open(self, rows: int | None, until: float | None) -> None:
+        """Go on with so many rows of the table, and with what is shown until a time; None starts anew."""
+        task, domain = self.task, self.particles.domain
+        columns = (*COLUMNS, *self.particles.numbers_now())
+        self.table = ScalarTable(task.path("scalars.csv"), columns, domain, keep_rows=rows)
+        self.series = ResultSeries(task.path("results.pvd"), domain, keep_until=until)
 
     @property
     def duration(self) -> float:
@@ -196,12 +195,12 @@ class CrackRun:
 
     def mark(self) -> dict[str, Any]:
         """Where `back_to` goes back to."""
-        return {"began": self.began}
+        return {"began": self.began, "rows": self.table.rows}
 
     def back_to(self, mark: Mapping[str, Any]) -> None:
-        """Take back what a cycle has found and shown that does not count; its rows stay, by their computed cycle."""
-        self.began, domain = mark["began"], self.particles.domain
-        self.series = ResultSeries(self.task.path("results.pvd"), domain, keep_until=self.particles.time)
+        """Take back what was written since: the cycle did not count."""
+        self.began = mark["began"]
+        self._open(mark["rows"], self.particles.time)
 
     def cycle(self) -> None:
         """There and back."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,8 +19,10 @@ import pytest
 
 from pxm2mesh import Quantities, Quantity
 from pxm2mesh.errors import StudyError, UsageError
+from pxm2mesh.pipeline.record import Record, StageRecord, state_of
 from pxm2mesh.sweep import CaseState, read_sweep, write_results
-from pxm2mesh.sweep.execute import slurm_cluster
+from pxm2mesh.sweep.execute import _in_groups, _take_over, slurm_cluster
+from pxm2mesh.sweep.plan import Case
 
 from .conftest import PHYSICS, STUDY, Result
 
@@ -120,6 +124,46 @@ def test_cases_share_a_mesh_and_land_in_one_table(sweep: Path, command: Command)
         "times of the work, not of looking"
     )
     assert "mesh: up to date" in (folder / "cell_size-3_note-first" / "log.txt").read_text()
+
+
+def test_the_others_start_as_soon_as_the_mesh_is_there(sweep: Path) -> None:
+    """Catches cases that wait until the first of them has also been solved."""
+    started: dict[str, Future[CaseState]] = {}
+    looks = itertools.count()
+
+    def start(case: Case, donor: Case | None) -> Future[CaseState]:
+        started[case.name] = future = Future()
+        if donor is None:
+            case.study.folder.mkdir(parents=True)
+            record = Record(case.study.folder)
+            record.stages["mesh"] = StageRecord("key", "identity")
+            record.write()
+        if len(started) == 4:  # only now does any of them end
+            for name, waiting in started.items():
+                waiting.set_result(CaseState(name))
+        return future
+
+    def upkeep() -> None:
+        assert next(looks) < 10, f"only {list(started)} were started"
+
+    cases = read_sweep(sweep).cases
+    assert {case.name for case, _ in _in_groups(cases, start, upkeep)} == {case.name for case in cases}
+
+
+def test_a_mesh_that_has_changed_is_shared_again(tmp_path: Path) -> None:
+    """Catches cases that each make the same new mesh because they have an old one."""
+    for name, key in (("first", "new"), ("second", "old")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "mesh.npz").write_text(key)
+        record = Record(folder)
+        record.stages["mesh"] = StageRecord(key, key, {"mesh.npz": state_of(folder / "mesh.npz")})
+        record.stages["solve"] = StageRecord("solved", "solved")
+        record.write()
+    _take_over(tmp_path / "first", tmp_path / "second")
+    found = Record(tmp_path / "second")
+    assert found.is_current("mesh", "new") and (tmp_path / "second" / "mesh.npz").read_text() == "new"
+    assert "solve" in found.stages
 
 
 def test_a_case_that_fails_stops_no_other_and_is_told(sweep: Path, command: Command) -> None:

@@ -125,6 +125,14 @@ def test_jumps_over_cycles_stay_near_all_cycles_resolved(exponent: float) -> Non
     assert all(error <= 0.1 for _, _, error in record.jumps)
 
 
+def test_jumps_are_as_long_as_the_last_one_leaves_room_for() -> None:
+    """Catches lengths that are doubled, and halved where a jump is taken back: 21 were, and 154 cycles resolved."""
+    problem = Growth(4.0)
+    record = run_cycles(problem, 300, JumpOptions())
+    assert record.resolved[-1] == 300
+    assert record.rejected <= 3 and record.spent < 100
+
+
 class Fading(Growth):
     """c ln(1 + n/m) after n cycles: three points, of which one hardly slows down."""
 
