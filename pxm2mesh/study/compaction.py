@@ -18,6 +18,8 @@ class Compaction(Mechanics):
 
     Attributes:
         loads: One after another: ``"500 MPa"``, ``"5 MPa"`` on the plate, or ``"close 0.2 um"`` of a wall.
+        sides: ``"mirror"`` only: it is a die.
+        initial: Not here: nothing swells.
         active: Phase whose contact is counted.
         electrolyte: What it should touch.
         plastic: Phases that flow; all whose material has a yield stress when empty.

@@ -105,7 +105,8 @@ class Cracking(Section):
 
     Attributes:
         phase: What cracks.
-        rate: In C; positive charges (lithium leaves).
+        rate: In C of all the lithium: 1C moves x by 1 in an hour (1C of a half-cell by the window of its voltage, .64
+            for NMC811); positive charges (lithium leaves).
         initial: State of lithiation at the start, which is free of stress.
         until: Mean state of lithiation at the end.
         length: ℓ, the width of a crack; it sets the strength, which the log states.

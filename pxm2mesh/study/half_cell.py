@@ -28,8 +28,8 @@ class HalfCellMechanics(Bonds):
         face: Where the stack is pressed; the collector when absent. The face opposite to it is a mirror.
         pressure: Stack pressure on it, by a rigid plate.
         hold: Whether the ``"pressure"`` stays, or the ``"gap"`` once it is pressed.
-        sides: Whether the other faces are mirrors or free.
-        plastic: Phases that flow; all whose material has a yield stress when absent.
+        sides: ``"mirror"``: all four sides are mirrors; ``"free"``: those at the + ends are free.
+        plastic: Phases that flow; all whose material has a yield stress when absent, none with ``[]``.
         stress_free: State of lithiation without chemical strain; that of the start when absent.
         in_flux: Whether the gradient of stress drives lithium.
         in_potential: Whether stress shifts the open-circuit voltage.
@@ -66,7 +66,8 @@ class HalfCell(Section):
         initial_voltage: Instead of ``initial``: the open-circuit voltage at the start.
         protocol: Such as ``"C/3 until 4.3 V"``, ``"4.3 V until C/20"``, ``"rest 10 min"``, ``"-1C for 30 min"``; with
             mechanics also ``"press 20 MPa"``.
-        cycles: So many times the protocol is gone through; each is a row of ``cycles.csv``.
+        cycles: So many times the protocol is gone through; each that is computed is a row of ``cycles.csv`` (with
+            ``cycles`` above 1, or ``bonds``).
         tolerance: Largest error of the state of lithiation that a time step may add.
         first_step: First time step after a change of the protocol.
         largest_step: Longest time step; as long as the tolerance allows when absent.

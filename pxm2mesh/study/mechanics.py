@@ -71,16 +71,18 @@ def _check_load(text: str) -> str:
 class Mechanics(Section):
     """Stress and deformation of the sample under stack pressure, in a gap, and by swelling.
 
-    The face opposite to ``face`` and, unless ``sides = "free"``, the four others are mirrors.
+    The face opposite to ``face`` and the four others are mirrors; with ``sides = "free"`` the four are free and the
+    opposite one is clamped.
 
     Attributes:
         loads: One after another: ``"380 MPa"``, ``"5 MPa"`` on the plate, ``"hold"`` fixes the gap from there on,
             ``"close 0.2 um"`` moves a wall instead of a plate, ``"x 0.3"`` takes the phases that swell to that state of
             lithiation.
         face: Where the plate or wall is.
-        sides: Whether the other faces are mirrors or free.
+        sides: ``"mirror"``, or ``"free"``, which also clamps the face opposite to ``face``.
         initial: State of lithiation at the start; that of no strain, by the material, when absent.
-        plastic: Phases that flow; the others are elastic.
+        plastic: Phases that flow; the others are elastic (all of them when absent; in a half-cell and in compaction
+            all that have a yield stress flow then).
         steps: Increments of each load at least; they are halved where one fails.
         order: Degree of the displacement; 1 is wrong by half where phases swell unevenly or flow.
         write_every: Fields are written after so many increments, and at the end of each load.

@@ -69,6 +69,9 @@ class PhantomSource(Section):
             return given
         fields = {"name", "size", "seed", "options"}
         own = {k: v for k, v in given.items() if k in fields}
+        twice = sorted(given.keys() - fields & given.get("options", {}).keys())
+        if twice:
+            raise problem(f"{twice[0]!r} is given beside the name and in options;", "give it once.")
         own["options"] = {**given.get("options", {}), **{k: v for k, v in given.items() if k not in fields}}
         return own
 

@@ -88,7 +88,8 @@ class CycleNumbers:
         if isinstance(step, Current):
             self.way = "charged" if step.rate > 0 else "discharged"
             change = half.current - before[1]
-            name = f"DC resistance, {self.way} [ohm cm2]"
+            state = "discharged" if step.rate > 0 else "charged"  # it is found as the way back begins
+            name = f"DC resistance, {state} [ohm cm2]"
             if name not in self.ends and abs(change) > 1e-6 * half.one_c:
                 self.ends[name] = (half.voltage - before[0]) / change * self.area * _OHM_CM2
         self._last = half.charge, half.voltage

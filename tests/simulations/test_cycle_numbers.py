@@ -50,3 +50,20 @@ def test_hysteresis_does_not_depend_on_the_number_of_steps(monkeypatch: pytest.M
     row = numbers.row(1, 0, 0.0)
     assert row["voltage hysteresis [V]"] == pytest.approx(0.1, abs=1e-12)
     assert row["mean voltage while charged [V]"] == pytest.approx(3.55, abs=1e-12)
+
+
+def test_a_resistance_is_that_of_the_state_in_which_the_current_is_switched_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Catches the resistance of the discharged cell, found as the charge begins, under the name of the charged one."""
+    monkeypatch.setattr(charge_cycles, "box_face_area", lambda domain, face: 1.0)
+    half: Any = SimpleNamespace(domain=None, cell=SimpleNamespace(collector="z+"), one_c=1.0, current=1.0,
+                                charge=0.0, voltage=3.1, time=0.0)  # fmt: skip
+    numbers = CycleNumbers(half, None, "z+", per_gram=lambda charge: charge)
+    numbers.settled(Current(1.0, until_time=60.0), (3.0, 0.0))
+    half.current, half.voltage = -1.0, 3.9
+    numbers.settled(Current(-1.0, until_time=60.0), (4.2, 0.0))
+    row = numbers.row(1, 0, 0.0)
+    assert row["DC resistance, charged [ohm cm2]"] == pytest.approx(
+        3 * row["DC resistance, discharged [ohm cm2]"]
+    )

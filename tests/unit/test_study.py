@@ -187,6 +187,12 @@ def test_phantoms_take_their_own_options() -> None:
     study = parse_study({"volume": {"phantom": source}, "output": {"folder": "r"}})
     assert study.volume.phantom is not None
     assert study.volume.phantom.options == {"state": "cycled"}
+    with pytest.raises(
+        StudyError, match="given beside the name and in options"
+    ):  # one of them would be ignored
+        parse_study(
+            {"volume": {"phantom": {**source, "options": {"state": "pressed"}}}, "output": {"folder": "r"}}
+        )
 
 
 @pytest.mark.parametrize("name", template_names())
