@@ -20,7 +20,7 @@ import pytest
 from pxm2mesh import Quantities, Quantity
 from pxm2mesh.errors import StudyError, UsageError
 from pxm2mesh.pipeline.record import Record, StageRecord, state_of
-from pxm2mesh.sweep import CaseState, read_sweep, write_results
+from pxm2mesh.sweep import CaseState, execute, read_sweep, write_results
 from pxm2mesh.sweep.execute import _in_groups, _take_over, slurm_cluster
 from pxm2mesh.sweep.plan import Case
 
@@ -254,6 +254,49 @@ def test_a_dask_sweep_that_is_interrupted_says_so_and_leaves_nothing_running(
 def test_a_mistake_in_the_cluster_section_is_told() -> None:
     with pytest.raises(UsageError, match="cluster"):
         slurm_cluster({"queue": "long"})
+
+
+SBATCH = """#!/bin/sh
+for script; do :; done
+cp "$script" "$0.$$"
+setsid sh "$0.$$" > "$0.out" 2>&1 < /dev/null &
+echo $! >> "$0.jobs"
+echo "Submitted batch job $!"
+"""
+
+
+@needs_slurm
+@pytest.mark.verify
+@pytest.mark.filterwarnings("ignore")  # Dask's own
+def test_a_job_whose_time_is_over_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for SLURM that starts jobs here. Catches a sweep that waits for a worker for ever, and jobs that
+    do as many cases at a time as they have cores.
+    """
+    import dask
+    from distributed import Client
+
+    submit, cancel = tmp_path / "sbatch", tmp_path / "scancel"
+    submit.write_text(SBATCH)
+    cancel.write_text('#!/bin/sh\nkill -- -"$1"\n')
+    for program in (submit, cancel):
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(execute, "_UPKEEP", 1.0)
+    keywords = {"queue": "short", "cores": 4, "memory": "2 GB", "walltime": "00:10:00", "jobs": 1}
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}):
+        cluster, upkeep = slurm_cluster(keywords)
+        assert "--cpus-per-task=4" in cluster.job_script()
+        with cluster, Client(cluster) as client:
+            client.wait_for_workers(1, timeout=120)
+            assert [worker["nthreads"] for worker in client.scheduler_info()["workers"].values()] == [1]
+            case = client.submit(time.sleep, 5, retries=2)
+            time.sleep(1)
+            os.killpg(int(submit.with_suffix(".jobs").read_text().split()[0]), signal.SIGKILL)
+            end = time.monotonic() + 180
+            while not case.done() and time.monotonic() < end:
+                upkeep()
+                time.sleep(0.2)
+            assert case.status == "finished"
 
 
 @pytest.mark.skipif(find_spec("dolfinx") is None, reason="this environment has no DOLFINx")
