@@ -6,6 +6,7 @@ import csv
 import logging
 import math
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_PANELS = 12
+_TITLE = 46
+"""Characters beside each other above a panel."""
 _REPEATS = "seed"  # an axis of this name repeats the same case: its points share a line, which goes through their means
 _WELL_KNOWN = ("porosity", "contact_fraction", "tortuosity_factor", "effective_conductivity", "thickness")
 _COLOURS = ("#2f6690", "#c8762b", "#3f8f5f", "#b0413e", "#7a5ea6", "#6b7a8f")
@@ -263,10 +266,7 @@ def _panel(panel: Axes, result: SweepResult, heading: str, axis: str, title: str
         panel.set_xticks(range(len(places)), places)
     unit = f" [{units.pop()}]" if numeric and units else ""
     panel.set_xlabel(f"{axis.replace('_', ' ')}{unit}", fontsize=9)
-    panel.set_title(
-        title if result.units[heading] == "1" else f"{title} [{result.units[heading]}]",
-        fontsize=9,
-        loc="left",
-    )
+    told = title if result.units[heading] == "1" else f"{title} [{result.units[heading]}]"
+    panel.set_title(textwrap.fill(told, _TITLE), fontsize=9, loc="left")
     panel.tick_params(labelsize=8)
     panel.spines[["top", "right"]].set_visible(False)
